@@ -1,0 +1,75 @@
+"""Match the colours of the result to those of the enlarged source, always in float32.
+
+The one-step model drifts in colour; both methods here take the colours from the source and the
+detail from the model.
+"""
+
+from collections.abc import Callable
+from typing import Literal, get_args
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+ColorFix = Literal["adain", "wavelet", "none"]
+COLOR_FIXES: tuple[ColorFix, ...] = get_args(ColorFix)
+
+_WAVELET_LEVELS = 5
+
+
+def match_adain(result: Tensor, source: Tensor) -> Tensor:
+    """Give every frame and channel of `result` the mean and standard deviation of `source`.
+
+    Args:
+        result: (3, T, H, W), RGB in [-1, 1].
+        source: the same shape, the enlarged low-quality frames.
+
+    Returns:
+        (3, T, H, W) float32, clamped to [-1, 1].
+
+    """
+    result, source = result.float(), source.float()
+    result_mean, result_std = _moments(result)
+    source_mean, source_std = _moments(source)
+    return ((result - result_mean) / result_std * source_std + source_mean).clamp_(-1.0, 1.0)
+
+
+def _moments(frames: Tensor) -> tuple[Tensor, Tensor]:
+    variance, mean = torch.var_mean(frames, dim=(-2, -1), correction=0, keepdim=True)
+    return mean, (variance + 1e-5).sqrt()
+
+
+def match_wavelet(result: Tensor, source: Tensor) -> Tensor:
+    """Take the low frequencies of `source` and everything above them from `result`.
+
+    Shapes and range as in `match_adain`.
+    """
+    result, source = result.float(), source.float()
+    return (result - _low_band(result) + _low_band(source)).clamp_(-1.0, 1.0)
+
+
+def _low_band(frames: Tensor) -> Tensor:
+    """Blur (3, T, H, W) by a 3x3 binomial kernel with dilations 1, 2, 4, 8, 16 in turn."""
+    binomial = torch.tensor([0.25, 0.5, 0.25], device=frames.device)
+    band = frames.movedim(1, 0)
+    channels = band.shape[1]
+    vertical = binomial.view(1, 1, 3, 1).expand(channels, 1, 3, 1)
+    horizontal = binomial.view(1, 1, 1, 3).expand(channels, 1, 1, 3)
+    for level in range(_WAVELET_LEVELS):
+        step = 2**level
+        # The kernel is separable, and replicate padding is too.
+        padded = F.pad(band, (step, step, step, step), mode="replicate")
+        band = F.conv2d(padded, vertical, dilation=(step, 1), groups=channels)
+        band = F.conv2d(band, horizontal, dilation=(1, step), groups=channels)
+    return band.movedim(0, 1)
+
+
+def _unmatched(result: Tensor, source: Tensor) -> Tensor:  # noqa: ARG001
+    return result.float().clamp(-1.0, 1.0)
+
+
+MATCHERS: dict[ColorFix, Callable[[Tensor, Tensor], Tensor]] = {
+    "adain": match_adain,
+    "wavelet": match_wavelet,
+    "none": _unmatched,
+}

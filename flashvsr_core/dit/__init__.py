@@ -1,0 +1,1 @@
+"""The diffusion transformer with locality-constrained sparse attention over cached windows."""

@@ -1,0 +1,138 @@
+"""Everything that changes while one video runs."""
+
+from collections.abc import Iterator
+
+import torch
+from torch import Tensor
+
+from flashvsr_core.color import MATCHERS
+from flashvsr_core.errors import GeometryError, StreamClosedError
+from flashvsr_core.geometry import Geometry, crop, enlarge
+from flashvsr_core.network import Network
+from flashvsr_core.noise import NoiseSource, seeded_noise
+from flashvsr_core.region import RegionStream
+from flashvsr_core.schedule import LAG, Chunk, chunk_at
+from flashvsr_core.settings import StreamSettings
+from flashvsr_core.tiles import plan_tiles
+
+_CPU = torch.device("cpu")
+
+
+class UpscaleStream:
+    """One video: feed frames in order, then flush; as many frames come out as went in.
+
+    Memory does not grow with the number of frames. Not safe for use from two threads at once.
+    """
+
+    def __init__(
+        self,
+        network: Network,
+        geometry: Geometry,
+        settings: StreamSettings,
+        noise: NoiseSource | None = None,
+    ) -> None:
+        """Start a stream; `noise` replaces the noise that `settings.seed` gives."""
+        self.geometry = geometry
+        self._network = network
+        self._settings = settings
+        self._noise = noise or seeded_noise(settings.seed)
+        self._tiles = plan_tiles(geometry.canvas, settings.tile_px)
+        self._regions = [RegionStream(network, tile.size, settings) for tile in self._tiles]
+        self._pending: list[Tensor] = []
+        self._ahead: Tensor | None = None
+        self._fed = 0
+        self._emitted = 0
+        self._chunk = chunk_at(0)
+        self._closed = False
+        self._park()
+
+    @torch.inference_mode()
+    def feed(self, frames: Tensor) -> Iterator[Tensor]:
+        """Take the next frames and yield finished ones, one chunk at a time, as they get ready.
+
+        Args:
+            frames: (T, H, W, 3) at the source size, uint8, or uint16 over its full range; any T.
+
+        Yields:
+            (n, H', W', 3) at the output size, on the network's device; uint8 or uint16.
+
+        Raises:
+            GeometryError: the frames have another size than the stream was started for.
+            StreamClosedError: the stream was flushed.
+
+        """
+        if self._closed:
+            raise StreamClosedError("This stream was flushed; start a new one for the next video.")
+        source = self.geometry.source
+        if frames.shape[1:] != (source.height_px, source.width_px, 3):
+            height, width = frames.shape[1:3]
+            raise GeometryError(
+                f"A frame of {width}x{height} was fed to a stream of {source}; all frames of one"
+                " video must have one size."
+            )
+        self._fed += len(frames)
+        self._pending.extend(frames)
+        while len(self._pending) >= self._chunk.reads:
+            yield self._advance()
+
+    @torch.inference_mode()
+    def flush(self) -> Iterator[Tensor]:
+        """End the video and yield the frames that are still on their way; shapes as in `feed`."""
+        self._closed = True
+        while self._emitted < self._fed:
+            # The tail is the last frame repeated; what comes out beyond the end is cut off.
+            last = self._pending[-1] if self._pending else self._last_frame
+            self._pending.extend([last] * (self._chunk.reads - len(self._pending)))
+            wanted = self._fed - self._emitted
+            yield self._advance()[:wanted]
+        self._pending, self._ahead, self._regions = [], None, []
+
+    def _advance(self) -> Tensor:
+        """Run one chunk on the pending frames; (emits, H', W', 3)."""
+        chunk = self._chunk
+        source = torch.stack(self._pending[: chunk.reads])
+        del self._pending[: chunk.reads]
+        self._last_frame = source[-1]
+        read = enlarge(source.to(self._network.device), self.geometry, self._network.dtype)
+        joined = read if self._ahead is None else torch.cat([self._ahead, read], dim=1)
+        self._ahead = joined[:, -LAG:].clone()
+        emitted = joined[:, : chunk.emits]
+        canvas = self._run_tiles(chunk, read, emitted)
+        matched = MATCHERS[self._settings.color](
+            crop(canvas, self.geometry), crop(emitted, self.geometry)
+        )
+        self._chunk = chunk_at(chunk.index + 1)
+        self._emitted += chunk.emits
+        return quantize(matched, self._settings.bit_depth)
+
+    def _run_tiles(self, chunk: Chunk, read: Tensor, emitted: Tensor) -> Tensor:
+        """Run the chunk on every tile and blend; (3, emits, H, W) at the canvas size."""
+        canvas = self.geometry.canvas
+        channels = self._network.dit.config.latent_channels
+        shape = (channels, chunk.latents, canvas.height_px // 8, canvas.width_px // 8)
+        noise = self._noise(chunk, shape).to(self._network.device, self._network.dtype)
+        if len(self._tiles) == 1:
+            return self._regions[0].advance(chunk, read, emitted, noise)
+        blended = torch.zeros_like(emitted, dtype=torch.float32)
+        for tile, region in zip(self._tiles, self._regions, strict=True):
+            region.move(self._network.device)
+            frames = region.advance(
+                chunk, tile.cut(read), tile.cut(emitted), tile.cut_latents(noise)
+            )
+            tile.cut(blended).add_(frames * tile.weights.to(frames.device))
+            region.move(_CPU)
+        return blended
+
+    def _park(self) -> None:
+        """Where several tiles take turns, let all of them wait outside the GPU."""
+        if len(self._regions) > 1:
+            for region in self._regions:
+                region.move(_CPU)
+
+
+def quantize(frames: Tensor, bit_depth: int) -> Tensor:
+    """Round (3, T, H, W) in [-1, 1] to (T, H, W, 3): uint8, or uint16 above 8 bit."""
+    peak, dtype = (255, torch.uint8) if bit_depth == 8 else (65535, torch.uint16)
+    # upstream: the authors' scripts truncate here, which darkens by half a step; this rounds.
+    levels = frames.float().add(1.0).mul_(peak / 2).round_().clamp_(0, peak)
+    return levels.movedim(0, -1).to(dtype)

@@ -1,0 +1,76 @@
+"""A frame, and the two shapes every reader and every writer has."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from fractions import Fraction
+from pathlib import Path
+from types import TracebackType
+from typing import Protocol, Self
+
+import numpy as np
+import numpy.typing as npt
+
+Pixels = npt.NDArray[np.uint8] | npt.NDArray[np.uint16]
+"""(H, W, 3) full-range RGB: uint8, or uint16 over the whole 0..65535."""
+
+
+@dataclass(frozen=True)
+class Frame:
+    """One upright picture and the moment it is shown.
+
+    pixels: (H, W, 3) RGB, uint8 for 8-bit sources, uint16 (0..65535) for deeper ones.
+    pts: presentation time in units of `time_base` seconds; strictly increasing.
+    duration: in units of `time_base`, 0 where the source does not say.
+    """
+
+    pixels: Pixels
+    pts: int
+    time_base: Fraction
+    duration: int = 0
+
+
+class FrameSource(Protocol):
+    """Something that gives frames in order: a video, an image, a folder of images.
+
+    It is a context manager and can be iterated once.
+    """
+
+    @property
+    def path(self) -> Path: ...  # noqa: D102
+    @property
+    def width_px(self) -> int: ...  # noqa: D102
+    @property
+    def height_px(self) -> int: ...  # noqa: D102
+    @property
+    def bit_depth(self) -> int: ...  # noqa: D102
+    @property
+    def frame_count(self) -> int | None: ...  # noqa: D102
+    def __iter__(self) -> Iterator[Frame]: ...
+    def __enter__(self) -> Self: ...
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None: ...
+    def close(self) -> None: ...  # noqa: D102
+
+
+class FrameSink(Protocol):
+    """Something that takes frames in order.
+
+    Leaving its `with` block publishes the output; leaving it by an exception removes every trace.
+    """
+
+    def write(self, pixels: Pixels, pts: int, duration: int = 0) -> None: ...  # noqa: D102
+    def commit(self) -> None: ...  # noqa: D102
+    def abort(self) -> None: ...  # noqa: D102
+    def __enter__(self) -> Self: ...
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None: ...
