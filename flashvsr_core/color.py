@@ -64,7 +64,7 @@ def _low_band(frames: Tensor) -> Tensor:
     return band.movedim(0, 1)
 
 
-def _unmatched(result: Tensor, source: Tensor) -> Tensor:  # noqa: ARG001
+def _unmatched(result: Tensor, source: Tensor) -> Tensor:
     return result.float().clamp(-1.0, 1.0)
 
 

@@ -36,7 +36,9 @@ class Geometry:
     canvas: Size
 
 
-def plan_geometry(source: Size, *, scale: int | None = None, output: Size | None = None) -> Geometry:
+def plan_geometry(
+    source: Size, *, scale: int | None = None, output: Size | None = None
+) -> Geometry:
     """Return the sizes for a scale of 2, 3 or 4, or for an explicit output size.
 
     Raises:

@@ -66,7 +66,8 @@ class ChannelNorm(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """Scale every position's channel vector to length sqrt(C), then by gamma."""
-        return F.normalize(x, dim=1) * (x.shape[1] ** 0.5) * self.gamma
+        scaled: Tensor = F.normalize(x, dim=1) * (x.shape[1] ** 0.5) * self.gamma
+        return scaled
 
 
 class LQProjection(nn.Module):

@@ -13,7 +13,7 @@ from flashvsr_core.geometry import Geometry
 from flashvsr_core.network import Network
 from flashvsr_core.settings import StreamSettings
 from flashvsr_core.stream import UpscaleStream
-from flashvsr_core.weights import WeightsFolder
+from flashvsr_core.weights import ModelVersion, WeightsFolder
 
 Pipeline = Literal["tiny", "full"]
 
@@ -33,7 +33,7 @@ class FlashVSR:
         pipeline: Pipeline = "tiny",
         device: str = "auto",
         attention: str = "auto",
-        version: str | None = None,
+        version: ModelVersion | None = None,
     ) -> "FlashVSR":
         """Load a weights folder.
 

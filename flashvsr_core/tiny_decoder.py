@@ -79,7 +79,8 @@ class TemporalGrow(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """Map (T, C, h, w) to (factor * T, C, h, w), in time order."""
-        return rearrange(self.conv(x), "t (k c) h w -> (t k) c h w", k=self.factor)
+        grown: Tensor = rearrange(self.conv(x), "t (k c) h w -> (t k) c h w", k=self.factor)
+        return grown
 
 
 class Upsample(nn.Module):
@@ -133,7 +134,9 @@ class TinyDecoder(nn.Module):
             low_quality, "c (f t) (h p) (w q) -> f (c t p q) h w", t=FRAMES_PER_LATENT, p=8, q=8
         )
         inputs = torch.cat([cells, latents.movedim(1, 0)], dim=1)
-        frames = torch.cat([self._run(part, memory) for part in inputs.split(_LATENTS_AT_ONCE)])
+        frames = torch.cat(
+            [self._run(part, memory) for part in torch.split(inputs, _LATENTS_AT_ONCE)]
+        )
         return frames[extra:].movedim(1, 0) * 2 - 1
 
     def _run(self, x: Tensor, memory: DecoderMemory) -> Tensor:

@@ -67,7 +67,8 @@ class CausalConv3d(nn.Conv3d):
         past = memory[self] if self in memory else x.new_zeros(_past_shape(x))
         joined = torch.cat([past, x], dim=2)
         memory[self] = joined[:, :, -_PAST:]
-        return self(joined)
+        convolved: Tensor = self(joined)
+        return convolved
 
 
 def _past_shape(x: Tensor) -> tuple[int, ...]:
@@ -95,7 +96,8 @@ class ResidualBlock(nn.Module):
         shortcut: Tensor = self.shortcut(x)
         for layer in self.residual:
             x = layer.run(x, memory) if isinstance(layer, CausalConv3d) else layer(x)
-        return x + shortcut
+        summed: Tensor = x + shortcut
+        return summed
 
 
 class FrameNorm(nn.Module):
@@ -107,7 +109,8 @@ class FrameNorm(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """Scale every position's channel vector to length sqrt(C), then by gamma."""
-        return F.normalize(x, dim=1) * (x.shape[1] ** 0.5) * self.gamma
+        scaled: Tensor = F.normalize(x, dim=1) * (x.shape[1] ** 0.5) * self.gamma
+        return scaled
 
 
 class FrameAttention(nn.Module):
@@ -128,11 +131,12 @@ class FrameAttention(nn.Module):
         ).unbind(0)
         attended = F.scaled_dot_product_attention(q, k, v)
         attended = rearrange(attended, "t 1 (h w) c -> t c h w", h=height, w=width)
-        return x + rearrange(self.proj(attended), "t c h w -> 1 c t h w")
+        summed: Tensor = x + rearrange(self.proj(attended), "t c h w -> 1 c t h w")
+        return summed
 
 
 class Resample(nn.Module):
-    """Twice the height and width at half the channels; twice the frames too where `doubles_time`."""
+    """Twice the height and width, half the channels; twice the frames where `doubles_time`."""
 
     def __init__(self, channels: int, *, doubles_time: bool) -> None:
         super().__init__()
@@ -151,7 +155,8 @@ class Resample(nn.Module):
                 # A stream's first frame stands alone, and is never seen by later ones here.
                 memory[self.time_conv] = x.new_zeros(_past_shape(x))
         frames = self.resample(rearrange(x, "1 c t h w -> t c h w"))
-        return rearrange(frames, "t c h w -> 1 c t h w")
+        video: Tensor = rearrange(frames, "t c h w -> 1 c t h w")
+        return video
 
 
 class _DecoderNetwork(nn.Module):

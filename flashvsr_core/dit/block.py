@@ -120,7 +120,8 @@ class Block(nn.Module):
         shift_a, scale_a, gate_a, shift_f, scale_f, gate_f = modulation
         x = x + gate_a * self.self_attn(modulated_norm(x, shift_a, scale_a), layer, chunk)
         x = x + self.cross_attn(self.norm3(x), prompt)
-        return x + gate_f * self.ffn(modulated_norm(x, shift_f, scale_f))
+        x = x + gate_f * self.ffn(modulated_norm(x, shift_f, scale_f))
+        return x
 
     def modulate(self, time_modulation: Tensor) -> tuple[Tensor, ...]:
         """Return shift, scale, gate for attention and for feed-forward, (D,) each."""
@@ -134,7 +135,8 @@ def modulated_norm(x: Tensor, shift: Tensor, scale: Tensor) -> Tensor:
 
 def _heads(x: Tensor) -> Tensor:
     """(L, D) -> (L, K, 128)."""
-    return x.unflatten(-1, (-1, HEAD_DIM))
+    heads: Tensor = x.unflatten(-1, (-1, HEAD_DIM))
+    return heads
 
 
 def _batch(x: Tensor) -> Tensor:

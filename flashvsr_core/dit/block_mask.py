@@ -39,12 +39,14 @@ def local_mask(blocks_down: int, blocks_across: int, local_range: int) -> Tensor
 def _in_range(count: int, local_range: int) -> Tensor:
     index = torch.arange(count)
     offset = index[None, :] - index[:, None] + local_range // 2
-    return (offset >= 0) & (offset < local_range)
+    near: Tensor = (offset >= 0) & (offset < local_range)
+    return near
 
 
 def pool_blocks(x: Tensor) -> Tensor:
     """Average (L, K, 128) in window order over every block: (blocks, K, 128) float32."""
-    return x.unflatten(0, (-1, WINDOW_TOKENS)).mean(dim=1, dtype=torch.float32)
+    blocks: Tensor = x.unflatten(0, (-1, WINDOW_TOKENS))
+    return blocks.mean(dim=1, dtype=torch.float32)
 
 
 def select_blocks(pooled_q: Tensor, pooled_k: Tensor, local: Tensor, budget: int) -> Tensor:
@@ -70,4 +72,5 @@ def select_blocks(pooled_q: Tensor, pooled_k: Tensor, local: Tensor, budget: int
     # The (budget + 1)-th largest is the (entries - budget)-th smallest.
     rank = entries - min(budget, entries - 1)
     threshold = chances.kthvalue(rank, dim=-1, keepdim=True).values
-    return (chances > threshold).view(heads, -1, key_rows * S)
+    kept: Tensor = chances > threshold
+    return kept.view(heads, -1, key_rows * S)

@@ -85,7 +85,9 @@ class DiT(nn.Module):
             config.latent_channels, width, kernel_size=(1, PATCH, PATCH), stride=(1, PATCH, PATCH)
         )
         self.text_embedding = nn.Sequential(
-            nn.Linear(config.text_width, width), nn.GELU(approximate="tanh"), nn.Linear(width, width)
+            nn.Linear(config.text_width, width),
+            nn.GELU(approximate="tanh"),
+            nn.Linear(width, width),
         )
         self.time_embedding = nn.Sequential(
             nn.Linear(config.frequency_width, width), nn.SiLU(), nn.Linear(width, width)

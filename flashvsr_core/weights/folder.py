@@ -121,15 +121,19 @@ class WeightsFolder:
 
     def wan_vae(self, device: torch.device, dtype: torch.dtype) -> WanVAE:
         """Load the Wan VAE's decoder, with the folder's own latent statistics if it has some."""
-        statistics = LatentStatistics.wan21()
-        if self.find(LATENT_STATISTICS):
-            path, tensors = self.read(LATENT_STATISTICS)
-            if tensors.keys() != {"mean", "std"}:
-                raise WeightsError(f"{path} must hold exactly the tensors 'mean' and 'std'.")
-            statistics = LatentStatistics(tensors["mean"].float(), tensors["std"].float())
+        statistics = (
+            self.latent_statistics() if self.find(LATENT_STATISTICS) else LatentStatistics.wan21()
+        )
         return self._load(
             WAN_VAE, lambda shapes: WanVAE(WanVAEConfig.of(shapes), statistics), device, dtype
         )
+
+    def latent_statistics(self) -> LatentStatistics:
+        """Load the mean and standard deviation of this model's own latent channels."""
+        path, tensors = self.read(LATENT_STATISTICS)
+        if tensors.keys() != {"mean", "std"}:
+            raise WeightsError(f"{path} must hold exactly the tensors 'mean' and 'std'.")
+        return LatentStatistics(tensors["mean"].float(), tensors["std"].float())
 
     def prompt(self) -> Tensor:
         """Load the prompt embedding, (1, text tokens, text width)."""

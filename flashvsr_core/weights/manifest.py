@@ -46,8 +46,9 @@ class Manifest:
         size_bytes = path.stat().st_size
         if size_bytes != record.size_bytes or sha256_of(path) != record.sha256:
             raise WeightsError(
-                f"{path} is not the file that {MANIFEST_FILE} recorded ({size_bytes} bytes, expected"
-                f" {record.size_bytes} with sha256 {record.sha256[:12]}…); download it again."
+                f"{path} is not the file that {MANIFEST_FILE} recorded ({size_bytes} bytes,"
+                f" expected {record.size_bytes} with sha256 {record.sha256[:12]}…); download"
+                " it again."
             )
 
 
@@ -79,7 +80,8 @@ def read_manifest(folder: Path) -> Manifest:
         }
     except (ValueError, KeyError, TypeError, AttributeError) as error:
         raise WeightsError(
-            f"{path} is not a weights manifest ({error!r}); delete it, or download the weights again."
+            f"{path} is not a weights manifest ({error!r}); delete it, or download the weights"
+            " again."
         ) from error
     for name, record in files.items():
         if record.version not in MODEL_VERSIONS:

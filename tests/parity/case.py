@@ -110,9 +110,7 @@ def check_case(folder: Path, weights: Path, report: Report) -> None:
         _check_decoder(case, weights, kind, piece, latents, report)
 
 
-def _check_projection(
-    case: Case, weights: Path, label: str, report: Report
-) -> dict[int, Tensor]:
+def _check_projection(case: Case, weights: Path, label: str, report: Report) -> dict[int, Tensor]:
     """Return each chunk's tokens in (f, h, w) order, the reference's where they cannot be had."""
     expected = {
         chunk.index: case.expected[key]
@@ -173,7 +171,9 @@ def _check_time(case: Case, dit: DiT, opened: WeightsFolder, report: Report) -> 
 def _run_dit(
     case: Case, dit: DiT, prompt: Tensor, tokens: dict[int, Tensor]
 ) -> tuple[dict[int, Tensor], Seen]:
-    seen, masks, blocks = Seen(), [], []
+    seen = Seen()
+    masks: list[Tensor] = []
+    blocks: list[Tensor] = []
     exact = choose_backend("reference", _CPU)
 
     def attend(q: Tensor, k: Tensor, v: Tensor, mask: Tensor) -> Tensor:
@@ -266,5 +266,7 @@ def _check_decoder(
         if plain is not None and name in wanted:
             alone = MATCHERS[name](plain[0], source).unsqueeze(0)
             report.compare(f"{case.name}/{kind} colour fix {name}", [(alone, wanted[name])])
-        pairs = [(MATCHERS[name](decoded, source).unsqueeze(0), wanted[name])] if name in wanted else []
+        pairs = (
+            [(MATCHERS[name](decoded, source).unsqueeze(0), wanted[name])] if name in wanted else []
+        )
         report.compare(f"{case.name}/{kind} final frames {name}", pairs)

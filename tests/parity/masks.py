@@ -62,4 +62,6 @@ def _check_attention(path: Path, report: Report) -> None:
     for name in available_backends(_CPU):
         attend = choose_backend(name, _CPU)
         out = attend(tensors["q"], tensors["k"], tensors["v"], tensors["mask"][0])
-        report.compare(f"masks/attention, {name}", [(out, expected)] if expected is not None else [])
+        report.compare(
+            f"masks/attention, {name}", [(out, expected)] if expected is not None else []
+        )

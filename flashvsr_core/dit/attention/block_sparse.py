@@ -7,19 +7,19 @@ import torch
 from block_sparse_attn import block_sparse_attn_func
 from torch import Tensor
 
+_HEAD_FROM_MASK = 1
+"""A head whose blocks come from the mask; 0 would be dense, a negative number streaming."""
+
 
 def attend(q: Tensor, k: Tensor, v: Tensor, mask: Tensor) -> Tensor:
     """Attend with the package's variable-length call; see `AttentionBackend`."""
-    heads = q.shape[1]
-    bounds = {"device": q.device, "dtype": torch.int32}
-    # Head type 1: this head's blocks come from the mask (0 would be dense, negative streaming).
     out: Tensor = block_sparse_attn_func(
         q,
         k,
         v,
-        torch.tensor([0, q.shape[0]], **bounds),
-        torch.tensor([0, k.shape[0]], **bounds),
-        torch.ones(heads, **bounds),
+        _integers([0, q.shape[0]], q.device),
+        _integers([0, k.shape[0]], q.device),
+        _integers([_HEAD_FROM_MASK] * q.shape[1], q.device),
         None,
         mask.unsqueeze(0).contiguous(),
         q.shape[0],
@@ -33,6 +33,10 @@ def attend(q: Tensor, k: Tensor, v: Tensor, mask: Tensor) -> Tensor:
     )
     # The kernel leaves rows without any block unwritten.
     return out.masked_fill_(_empty_rows(mask), 0.0)
+
+
+def _integers(values: list[int], device: torch.device) -> Tensor:
+    return torch.tensor(values, dtype=torch.int32, device=device)
 
 
 def _empty_rows(mask: Tensor) -> Tensor:

@@ -56,9 +56,7 @@ def _block_sparse_attn_runs(device: torch.device) -> bool:
 
 
 # In order of preference on a GPU; name -> (does it run there, how to load it).
-_BACKENDS: dict[
-    str, tuple[Callable[[torch.device], bool], Callable[[], AttentionBackend]]
-] = {
+_BACKENDS: dict[str, tuple[Callable[[torch.device], bool], Callable[[], AttentionBackend]]] = {
     "block_sparse_attn": (_block_sparse_attn_runs, _load_block_sparse_attn),
     "flex": (_flex_runs, _load_flex),
     "reference": (lambda _device: True, _load_reference),
