@@ -27,6 +27,12 @@ class AttentionUnavailableError(EngineError):
     code = "attention_unavailable"
 
 
+class DeviceUnavailableError(EngineError):
+    """The device asked for is not on this machine."""
+
+    code = "device_unavailable"
+
+
 class StreamClosedError(EngineError):
     """Frames were fed to a stream that was already flushed."""
 

@@ -77,15 +77,18 @@ def enlarge(frames: Tensor, geometry: Geometry, dtype: torch.dtype) -> Tensor:
         (3, T, H, W) at the canvas size, RGB in [-1, 1].
 
     """
-    height, width = geometry.output.height_px, geometry.output.width_px
-    peak = 255.0 if frames.dtype == torch.uint8 else 65535.0
+    is_8_bit = frames.dtype == torch.uint8
+    peak = 255.0 if is_8_bit else 65535.0
     planes = frames.movedim(-1, 1).to(torch.float32)
-    # With antialias torch uses Pillow's cubic kernel (a = -0.5), with which the model was trained.
-    planes = F.interpolate(planes, (height, width), mode="bicubic", antialias=True)
-    if frames.dtype == torch.uint8:
-        # upstream: Pillow rounds the enlarged frame to 8 bit.
-        planes = planes.round_()
-    planes = planes.clamp_(0.0, peak).mul_(2.0 / peak).sub_(1.0).to(dtype)
+    # upstream: Pillow enlarges 8-bit frames in two passes, and rounds and clips after each one.
+    for size in (
+        (geometry.source.height_px, geometry.output.width_px),
+        (geometry.output.height_px, geometry.output.width_px),
+    ):
+        # With antialias torch uses Pillow's cubic kernel (a = -0.5), without it another one.
+        planes = F.interpolate(planes, size, mode="bicubic", antialias=True)
+        planes = (planes.round_() if is_8_bit else planes).clamp_(0.0, peak)
+    planes = planes.mul_(2.0 / peak).sub_(1.0).to(dtype)
     return mirror_pad(planes, geometry.canvas).movedim(1, 0)
 
 

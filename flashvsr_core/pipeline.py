@@ -9,6 +9,7 @@ from torch import Tensor
 
 from flashvsr_core.decoder import Decoder
 from flashvsr_core.dit.attention import choose_backend
+from flashvsr_core.errors import DeviceUnavailableError
 from flashvsr_core.geometry import Geometry
 from flashvsr_core.network import Network
 from flashvsr_core.settings import StreamSettings
@@ -47,6 +48,7 @@ class FlashVSR:
         Raises:
             WeightsError: a file is missing, damaged or of another model.
             AttentionUnavailableError: the backend does not run on this device.
+        DeviceUnavailableError: there is no such device here.
 
         """
         place = choose_device(device)
@@ -93,7 +95,18 @@ class FlashVSR:
 
 
 def choose_device(name: str) -> torch.device:
-    """Return the device of that name; `auto` is the GPU where there is one."""
+    """Return the device of that name; `auto` is the GPU where there is one.
+
+    Raises:
+        DeviceUnavailableError: there is no such device here.
+
+    """
     if name == "auto":
         name = "cuda" if torch.cuda.is_available() else "cpu"
+    places = ["cpu", "cuda", *(f"cuda:{index}" for index in range(torch.cuda.device_count()))]
+    if name not in places or (name == "cuda" and not torch.cuda.is_available()):
+        gpus = f"{torch.cuda.device_count()} GPUs" if torch.cuda.is_available() else "no GPU"
+        raise DeviceUnavailableError(
+            f"There is no device '{name}': torch sees {gpus} here; choose auto, or cpu."
+        )
     return torch.device(name)

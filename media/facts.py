@@ -53,6 +53,7 @@ class VideoFacts:
     time_base: Fraction
     bit_depth: int
     pixel_format: str
+    chroma_location: str | None
     color: ColorTags
     mastering_display: MasteringDisplay | None
     content_light: ContentLight | None

@@ -15,13 +15,13 @@ from media.errors import (
     NotAVideoError,
     NoVideoStreamError,
     RotationNotSupportedError,
+    TooLargeError,
 )
 from media.facts import StreamFacts, VideoFacts
 
 Json = dict[str, Any]
 
-CONTAINER_COUNTS_FRAMES = ("mov", "avi")
-"""Containers whose header holds the number of frames."""
+CHROMA_LOCATIONS = ("left", "center", "topleft", "top", "bottomleft", "bottom")
 
 # The upper left of the display matrix (a b / c d) -> clockwise degrees, mirrored afterwards.
 ORIENTATIONS = {
@@ -30,13 +30,13 @@ ORIENTATIONS = {
     (-1, 0, 0, -1): (180, False),
     (0, -1, 1, 0): (270, False),
     (-1, 0, 0, 1): (0, True),
-    (0, 1, 1, 0): (270, True),
+    (0, 1, 1, 0): (90, True),
     (1, 0, 0, -1): (180, True),
-    (0, -1, -1, 0): (90, True),
+    (0, -1, -1, 0): (270, True),
 }
 
 
-def read_report(path: Path, answer: Json, size_bytes: int) -> VideoFacts:
+def read_report(path: Path, answer: Json, size_bytes: int, max_frame_pixels: int) -> VideoFacts:
     """Build the facts of `path` from the probe child's answer."""
     report: Json = answer["report"]
     streams: list[Json] = report.get("streams", [])
@@ -46,13 +46,23 @@ def read_report(path: Path, answer: Json, size_bytes: int) -> VideoFacts:
             f"{path.name}: there is no video stream in this file; give a file with a picture"
         )
     width_px, height_px = int(video.get("width", 0)), int(video.get("height", 0))
+    # First of all: beyond a certain size FFmpeg itself gives up and reports no pixel format.
+    if width_px * height_px > max_frame_pixels:
+        raise TooLargeError(
+            f"{path.name}: a frame of {width_px}x{height_px} is beyond the limit of "
+            f"{max_frame_pixels} pixels; scale the video down first"
+        )
     if not (width_px and height_px and video.get("pix_fmt")):
         raise NotAVideoError(
-            f"{path.name}: the video stream's size or pixel format cannot be read; "
+            f"{path.name}: the video's size or pixel format is missing or absurd; "
             "check that it plays, and copy it again"
         )
     container = str(report["format"]["format_name"])
-    duration_s = _number(video.get("duration")) or _number(report["format"].get("duration"))
+    duration_s = (
+        _number(video.get("duration"))
+        or _clock_time(_tag(video, "DURATION"))
+        or _number(report["format"].get("duration"))
+    )
     average_rate = _fraction(video.get("avg_frame_rate"))
     frame_count, is_estimate = _frame_count(video, container, duration_s, average_rate)
     if frame_count == 0:
@@ -84,6 +94,7 @@ def read_report(path: Path, answer: Json, size_bytes: int) -> VideoFacts:
         time_base=Fraction(video["time_base"]),
         bit_depth=8 if max(part.bits for part in pixel_format.components) <= 8 else 10,
         pixel_format=pixel_format.name,
+        chroma_location=_chroma_location(video),
         color=_color(path, video, pixel_format),
         mastering_display=mastering,
         content_light=light,
@@ -107,10 +118,13 @@ def _is_picture(stream: Json) -> bool:
 
 
 def _stream_facts(stream: Json) -> StreamFacts:
+    tag = str(stream.get("codec_tag_string", "unknown"))
+    # A data track has no codec, and its four-letter tag says what it is: tmcd, gpmd, text.
+    is_data = stream.get("codec_type") == "data"
     return StreamFacts(
         index=int(stream["index"]),
         kind=str(stream.get("codec_type", "unknown")),
-        codec=str(stream.get("codec_name", stream.get("codec_tag_string", "unknown"))),
+        codec=tag if is_data else str(stream.get("codec_name", tag)),
         language=_tag(stream, "language"),
         title=_tag(stream, "title"),
         channels=int(stream["channels"]) if "channels" in stream else None,
@@ -121,11 +135,15 @@ def _stream_facts(stream: Json) -> StreamFacts:
 def _frame_count(
     video: Json, container: str, duration_s: float | None, average_rate: Fraction | None
 ) -> tuple[int | None, bool]:
-    stated = video.get("nb_frames") if container.startswith(CONTAINER_COUNTS_FRAMES) else None
-    # Statistics that mkvmerge writes; a few tools copy them on without recounting.
-    stated = stated or _tag(video, "NUMBER_OF_FRAMES") or _tag(video, "NUMBER_OF_FRAMES-eng")
+    # AVI counts chunks, some of which may be empty; mkvmerge writes statistics that a few tools
+    # copy on without recounting.
+    stated = (
+        video.get("nb_frames")
+        or _tag(video, "NUMBER_OF_FRAMES")
+        or _tag(video, "NUMBER_OF_FRAMES-eng")
+    )
     if stated is not None and str(stated).isdigit():
-        return int(stated), not container.startswith(CONTAINER_COUNTS_FRAMES)
+        return int(stated), not container.startswith("mov")
     if container.startswith("mov"):
         # ffprobe leaves nb_frames out where it is 0, but a fragmented file never has one.
         return (None if duration_s else 0), False
@@ -157,7 +175,10 @@ def _color(path: Path, video: Json, pixel_format: av.VideoFormat) -> ColorTags:
     if pixel_format.is_rgb:
         # RGB has no matrix; full range unless it says otherwise.
         matrix, range_name = "gbr", range_name or "pc"
-    elif matrix == "gbr" or pixel_format.name.startswith("gray"):
+    elif pixel_format.name.startswith("gray"):
+        # FFmpeg takes every grey picture for full range, whatever its tag says.
+        matrix, range_name = None, "pc"
+    elif matrix == "gbr":
         matrix = None
     if matrix is not None and matrix not in MATRIX_NUMBERS:
         raise ColorNotSupportedError(
@@ -209,6 +230,17 @@ def _tag(stream: Json, name: str) -> str | None:
 
 def _number(text: str | None) -> float | None:
     return float(text) if text not in (None, "N/A") else None
+
+
+def _clock_time(text: str | None) -> float | None:
+    """Read Matroska's "01:02:03.500000000" as seconds."""
+    match = re.fullmatch(r"(\d+):(\d+):(\d+\.?\d*)", text or "")
+    return int(match[1]) * 3600 + int(match[2]) * 60 + float(match[3]) if match else None
+
+
+def _chroma_location(video: Json) -> str | None:
+    location = video.get("chroma_location")
+    return str(location) if location in CHROMA_LOCATIONS else None
 
 
 def _fraction(text: str | None) -> Fraction | None:

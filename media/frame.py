@@ -38,15 +38,25 @@ class FrameSource(Protocol):
     """
 
     @property
-    def path(self) -> Path: ...  # noqa: D102
+    def path(self) -> Path:
+        """The file or folder that is read."""
+
     @property
-    def width_px(self) -> int: ...  # noqa: D102
+    def width_px(self) -> int:
+        """Width of the upright picture."""
+
     @property
-    def height_px(self) -> int: ...  # noqa: D102
+    def height_px(self) -> int:
+        """Height of the upright picture."""
+
     @property
-    def bit_depth(self) -> int: ...  # noqa: D102
+    def bit_depth(self) -> int:
+        """8, or 10 or 16 where pixels are uint16."""
+
     @property
-    def frame_count(self) -> int | None: ...  # noqa: D102
+    def frame_count(self) -> int | None:
+        """Number of frames as far as it is known beforehand."""
+
     def __iter__(self) -> Iterator[Frame]: ...
     def __enter__(self) -> Self: ...
     def __exit__(
@@ -55,7 +65,8 @@ class FrameSource(Protocol):
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None: ...
-    def close(self) -> None: ...  # noqa: D102
+    def close(self) -> None:
+        """Close the source; more than once does no harm."""
 
 
 class FrameSink(Protocol):
@@ -64,9 +75,15 @@ class FrameSink(Protocol):
     Leaving its `with` block publishes the output; leaving it by an exception removes every trace.
     """
 
-    def write(self, pixels: Pixels, pts: int, duration: int = 0) -> None: ...  # noqa: D102
-    def commit(self) -> None: ...  # noqa: D102
-    def abort(self) -> None: ...  # noqa: D102
+    def write(self, pixels: Pixels, pts: int, duration: int = 0) -> None:
+        """Add one (H, W, 3) RGB picture; pts and duration in the source's time base."""
+
+    def commit(self) -> None:
+        """Finish and publish."""
+
+    def abort(self) -> None:
+        """Stop and remove every trace."""
+
     def __enter__(self) -> Self: ...
     def __exit__(
         self,

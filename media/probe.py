@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from media.containers import file_url
+from media.containers import READABLE_FORMATS, file_url
 from media.errors import (
     FormatNotAllowedError,
     InputMissingError,
@@ -46,12 +46,7 @@ def probe(path: str | Path, limits: ProbeLimits | None = None) -> VideoFacts:
     """Describe a video file, or raise the `InputError` that says why it is none."""
     path, limits = Path(path), limits or ProbeLimits()
     size_bytes = check_regular_file(path, limits)
-    facts = read_report(path, _run_child(path, limits), size_bytes)
-    if facts.coded_width_px * facts.coded_height_px > limits.frame_pixels:
-        raise TooLargeError(
-            f"{path.name}: a frame of {facts.width_px}x{facts.height_px} is beyond the limit of "
-            f"{limits.frame_pixels} pixels; scale the video down first"
-        )
+    facts = read_report(path, _run_child(path, limits), size_bytes, limits.frame_pixels)
     if facts.duration_s is not None and facts.duration_s > limits.duration_s:
         raise TooLargeError(
             f"{path.name}: {facts.duration_s:.0f} s is beyond the limit of "
@@ -84,7 +79,7 @@ def check_regular_file(path: Path, limits: ProbeLimits) -> int:
 
 def _run_child(path: Path, limits: ProbeLimits) -> dict[str, Any]:
     # -P keeps this folder, whose module names are common words, off the child's import path.
-    command = [sys.executable, "-P", "-B", str(CHILD), file_url(path)]
+    command = [sys.executable, "-P", "-B", str(CHILD), file_url(path), READABLE_FORMATS]
     command += [str(limits.cpu_time_s), str(limits.memory_bytes)]
     # A session of its own, so that a timeout ends ffprobe together with its parent.
     with subprocess.Popen(  # noqa: S603 - our own program; the path is one argument
@@ -123,9 +118,11 @@ def _run_child(path: Path, limits: ProbeLimits) -> dict[str, Any]:
 def _refusal(path: Path, complaint: str, limits: ProbeLimits) -> Exception:
     if "not on whitelist" in complaint:
         return FormatNotAllowedError(
-            f"{path.name}: this format is not accepted; convert it to mp4, mov, mkv, webm, avi or ts"
+            f"{path.name}: this format is not accepted; convert it to mp4, mkv or another video"
         )
-    if "Cannot allocate memory" in complaint or not complaint.strip():
+    # Where even ffprobe's own libraries do not fit, the loader is the one that complains.
+    signs = ("Cannot allocate memory", "shared libraries")
+    if any(sign in complaint for sign in signs) or not complaint.strip():
         return TooLargeError(
             f"{path.name}: reading the header needed more than {limits.memory_bytes} bytes or "
             f"{limits.cpu_time_s} s of processor time; remux the file or raise the limits"

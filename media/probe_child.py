@@ -1,7 +1,7 @@
 """Run ffprobe under limits that this process sets on itself; a program, not a module to import.
 
 An untrusted header is parsed only here: no file can be written, memory and processor time are
-bounded, and a crash of the parser is a return code. Usage: probe_child.py URL CPU_S MEMORY_BYTES.
+bounded, and a crash of the parser is a return code.
 Prints one JSON object: {"report": …, "frame": … | null} or {"error": what ffprobe said}.
 """
 
@@ -14,13 +14,10 @@ from typing import Any
 
 import ffmpeg
 
-READABLE_FORMATS = "mov,mp4,m4a,3gp,3g2,mj2,matroska,webm,avi,mpegts"
-"""Repeated from media/containers.py, since this program imports nothing of the package."""
 
-
-def probe(url: str) -> dict[str, Any]:
+def probe(url: str, formats: str) -> dict[str, Any]:
     """Describe the file and, for HDR, its first frame, which alone carries the HDR10 metadata."""
-    options = {"v": "error", "format_whitelist": READABLE_FORMATS, "protocol_whitelist": "file"}
+    options = {"v": "error", "format_whitelist": formats, "protocol_whitelist": "file"}
     try:
         report = ffmpeg.probe(url, show_chapters=None, **options)
         frame = None
@@ -42,13 +39,14 @@ def probe(url: str) -> dict[str, Any]:
 
 
 def main() -> None:
-    """Set the limits, probe, print."""
-    url, cpu_s, memory_bytes = sys.argv[1], int(sys.argv[2]), int(sys.argv[3])
+    """Set the limits, probe, print; arguments: URL, FORMATS, CPU_S, MEMORY_BYTES."""
+    url, formats = sys.argv[1:3]
+    cpu_s, memory_bytes = int(sys.argv[3]), int(sys.argv[4])
     resource.setrlimit(resource.RLIMIT_CPU, (cpu_s, cpu_s))
     resource.setrlimit(resource.RLIMIT_AS, (memory_bytes, memory_bytes))
     resource.setrlimit(resource.RLIMIT_FSIZE, (0, 0))
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
-    sys.stdout.write(json.dumps(probe(url)))
+    sys.stdout.write(json.dumps(probe(url, formats)))
 
 
 if __name__ == "__main__":

@@ -120,8 +120,8 @@ class Block(nn.Module):
         shift_a, scale_a, gate_a, shift_f, scale_f, gate_f = modulation
         x = x + gate_a * self.self_attn(modulated_norm(x, shift_a, scale_a), layer, chunk)
         x = x + self.cross_attn(self.norm3(x), prompt)
-        x = x + gate_f * self.ffn(modulated_norm(x, shift_f, scale_f))
-        return x
+        out: Tensor = x + gate_f * self.ffn(modulated_norm(x, shift_f, scale_f))
+        return out
 
     def modulate(self, time_modulation: Tensor) -> tuple[Tensor, ...]:
         """Return shift, scale, gate for attention and for feed-forward, (D,) each."""

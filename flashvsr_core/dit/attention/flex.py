@@ -1,5 +1,6 @@
 """torch's FlexAttention with a block mask built on the device."""
 
+import warnings
 from functools import cache
 from typing import Any
 
@@ -12,8 +13,11 @@ from flashvsr_core.dit.windows import WINDOW_TOKENS
 
 @cache
 def _kernel(device_type: str) -> Any:  # noqa: ANN401  (torch.compile has no useful type)
-    # Compiling for the CPU needs a C++ compiler and gains nothing over the reference.
-    return torch.compile(flex_attention, dynamic=False) if device_type == "cuda" else flex_attention
+    if device_type == "cuda":
+        return torch.compile(flex_attention, dynamic=False)
+    # Compiling for the CPU needs a C++ compiler; uncompiled it is slow and exact, and torch warns.
+    warnings.filterwarnings("ignore", "flex_attention called without torch.compile", UserWarning)
+    return flex_attention
 
 
 def attend(q: Tensor, k: Tensor, v: Tensor, mask: Tensor) -> Tensor:

@@ -1,0 +1,24 @@
+.DEFAULT_GOAL := help
+.PHONY: help setup demo test format parity measure
+
+help: ## List the targets
+	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/\1\t\2/p' $(MAKEFILE_LIST) | expand -t 12
+
+setup: ## Install Debian and Python packages into .venv
+	scripts/setup engine dev
+
+demo: ## Set up and enlarge the repository's clip
+	scripts/demo
+
+test: ## Set up and run formatting, lint, types and tests
+	scripts/test
+
+format: ## Format the sources and mend what lint can mend
+	.venv/bin/ruff format .
+	.venv/bin/ruff check --fix .
+
+parity: ## Hold the engine against reference numbers: make parity DIR=folder
+	.venv/bin/python -m tests.parity $(DIR)
+
+measure: ## Measure the command at true size on a GPU and print rows for docs/performance.md
+	scripts/measure

@@ -1,0 +1,34 @@
+"""Fixtures that several parts of the tests share."""
+
+import tarfile
+from pathlib import Path
+
+import pytest
+import torch
+
+from flashvsr_core.weights.random import write_random_weights
+
+DATA = Path(__file__).parent / "data"
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _few_threads() -> None:
+    # Tests run in parallel processes; more threads than cores make all of them slower.
+    torch.set_num_threads(1)
+
+
+@pytest.fixture(scope="session")
+def parity_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The trimmed reference numbers that the repository carries."""
+    folder = tmp_path_factory.mktemp("parity")
+    with tarfile.open(DATA / "parity.tar.xz") as archive:
+        archive.extractall(folder, filter="data")
+    return folder / "parity"
+
+
+@pytest.fixture(scope="session")
+def random_weights(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A weights folder of the smallest random model; read it, do not change it."""
+    folder = tmp_path_factory.mktemp("weights") / "tiny-test"
+    write_random_weights(folder, "tiny-test")
+    return folder

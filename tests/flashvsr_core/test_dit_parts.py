@@ -1,0 +1,63 @@
+import pytest
+import torch
+
+from flashvsr_core.dit.memory import KeyValueMemory
+from flashvsr_core.dit.rope import rotate, rotation_for
+from flashvsr_core.dit.windows import Grid, from_windows, to_windows
+
+CPU = torch.device("cpu")
+
+
+def test_window_order_goes_there_and_back() -> None:
+    grid = Grid(4, 16, 24)
+    tokens = torch.arange(4 * 16 * 24).view(4, 16, 24, 1)
+    windowed = to_windows(tokens)
+    assert torch.equal(from_windows(windowed, grid), tokens)
+    first = windowed[:128].flatten().tolist()
+    assert first == [f * 384 + h * 24 + w for f in (0, 1) for h in range(8) for w in range(8)]
+
+
+@pytest.mark.parametrize("kept_rows", [0, 1, 2, 3, 5])
+def test_the_ring_shows_what_joining_and_cutting_would(kept_rows: int) -> None:
+    """Against the plain rule: join, attend, then drop one row if more than `kept_rows` are held."""
+    grid = Grid(2, 8, 16)
+    memory = KeyValueMemory(
+        layers=2, heads=1, kept_rows=kept_rows, grid=grid, device=CPU, dtype=torch.float32
+    )
+    size = memory.keys.nbytes
+    held: list[torch.Tensor] = []
+    for index in range(12):
+        rows = [torch.randn(grid.tokens_per_row, 1, 128) for _ in range(3 if index == 0 else 1)]
+        memory.begin_chunk(len(rows))
+        for layer in range(2):
+            own = torch.cat(rows) + layer
+            pooled = own.unflatten(0, (-1, 128)).mean(1)
+            seen = memory.write(layer, own, -own, pooled)
+            expected = held + rows
+            assert len(seen.keys) == len(expected) * grid.tokens_per_row
+            shown = seen.keys.unflatten(0, (len(expected), -1))[memory.order]
+            assert torch.equal(shown, torch.stack(expected) + layer)
+            assert torch.equal(seen.values, -seen.keys)
+            assert torch.allclose(seen.pooled, seen.keys.unflatten(0, (-1, 128)).mean(1))
+        memory.end_chunk()
+        held = held + rows
+        if len(held) > kept_rows:
+            held = held[1:]
+    assert memory.keys.nbytes == size
+
+
+@pytest.mark.parametrize("first_latent", [0, 6, 1_024, 5_000_000])
+def test_rotation_is_exact_at_any_position(first_latent: int) -> None:
+    grid = Grid(2, 8, 16)
+    x = torch.randn(256, 1, 128)
+    rotated = rotate(x, rotation_for(grid, first_latent, CPU))
+    turned = from_windows(rotated.flatten(1), grid)[1, 3, 9]
+    original = from_windows(x.flatten(1), grid)[1, 3, 9]
+    angles = []
+    for position, dim in ((first_latent + 1, 44), (3, 42), (9, 42)):
+        angles += [position * 10000.0 ** (-i / dim) for i in range(0, dim, 2)]
+    turn = torch.polar(
+        torch.ones(64, dtype=torch.float64), torch.tensor(angles, dtype=torch.float64)
+    )
+    expected = torch.view_as_real(torch.view_as_complex(original.double().view(64, 2)) * turn)
+    assert torch.allclose(turned.double(), expected.flatten(), atol=1e-6)
