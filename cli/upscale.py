@@ -60,6 +60,10 @@ def upscale(
     hardware: Annotated[
         Literal["auto", "none", "nvenc"], typer.Option(help="Encode in hardware.")
     ] = "none",
+    hwaccel: Annotated[
+        Literal["none", "auto", "cuda"],
+        typer.Option(help="Decode in hardware; it paints over damage instead of reporting it."),
+    ] = "none",
     tile: Annotated[
         int | None, typer.Option(help="Tile side in output pixels, for small GPUs; costs quality.")
     ] = None,
@@ -75,7 +79,7 @@ def upscale(
         raise UsageError(f"{output} exists; add --overwrite or choose another name")
     if scale is not None and size is not None:
         raise UsageError("--scale and --size exclude each other; give one of them")
-    with open_source(path) as source:
+    with open_source(path, hwaccel=hwaccel) as source:
         depth = _depth_of(source) if bit_depth is None else bit_depth
         if depth not in (8, 10):
             raise UsageError(f"A bit depth of {depth} is not supported; choose 8 or 10")

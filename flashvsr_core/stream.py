@@ -37,14 +37,17 @@ class UpscaleStream:
         self._settings = settings
         self._noise = noise or seeded_noise(settings.seed)
         self._tiles = plan_tiles(geometry.canvas, settings.tile_px)
-        self._regions = [RegionStream(network, tile.size, settings) for tile in self._tiles]
+        self._regions: list[RegionStream] = []
+        for tile in self._tiles:
+            self._regions.append(RegionStream(network, tile.size, settings))
+            self._park(self._regions[-1])
         self._pending: list[Tensor] = []
+        self._last_frame: Tensor | None = None
         self._ahead: Tensor | None = None
         self._fed = 0
         self._emitted = 0
         self._chunk = chunk_at(0)
         self._closed = False
-        self._park()
 
     @torch.inference_mode()
     def feed(self, frames: Tensor) -> Iterator[Tensor]:
@@ -82,6 +85,7 @@ class UpscaleStream:
         while self._emitted < self._fed:
             # The tail is the last frame repeated; what comes out beyond the end is cut off.
             last = self._pending[-1] if self._pending else self._last_frame
+            assert last is not None
             self._pending.extend([last] * (self._chunk.reads - len(self._pending)))
             wanted = self._fed - self._emitted
             yield self._advance()[:wanted]
@@ -120,14 +124,13 @@ class UpscaleStream:
                 chunk, tile.cut(read), tile.cut(emitted), tile.cut_latents(noise)
             )
             tile.cut(blended).add_(frames * tile.weights.to(frames.device))
-            region.move(_CPU)
+            self._park(region)
         return blended
 
-    def _park(self) -> None:
-        """Where several tiles take turns, let all of them wait outside the GPU."""
-        if len(self._regions) > 1:
-            for region in self._regions:
-                region.move(_CPU)
+    def _park(self, region: RegionStream) -> None:
+        """Where several tiles take turns, let one wait outside the GPU."""
+        if len(self._tiles) > 1:
+            region.move(_CPU)
 
 
 def quantize(frames: Tensor, bit_depth: int) -> Tensor:
