@@ -1,5 +1,6 @@
 """Errors as sentences and exit codes."""
 
+from client.errors import ClientError
 from media.errors import InputError, MediaError, OutputError
 
 FAILED = 1
@@ -9,6 +10,8 @@ BAD_OUTPUT = 4
 BAD_WEIGHTS = 5
 NOT_HERE = 6
 """This machine lacks something: a package, a GPU, memory."""
+NO_SERVICE = 7
+"""The service does not answer, or says no."""
 INTERRUPTED = 130
 
 
@@ -24,6 +27,8 @@ def exit_code_of(error: Exception) -> int:
         return BAD_INPUT
     if isinstance(error, OutputError):
         return BAD_OUTPUT
+    if isinstance(error, ClientError):
+        return NO_SERVICE
     code = getattr(error, "code", None)
     if code == "weights_invalid":
         return BAD_WEIGHTS
@@ -48,7 +53,7 @@ def sentence_of(error: Exception) -> str:
         )
     if is_out_of_memory(error):
         return "There is not enough GPU memory for this size; add --tile 512, or less."
-    if isinstance(error, UsageError | MediaError) or hasattr(error, "code"):
+    if isinstance(error, UsageError | MediaError | ClientError) or hasattr(error, "code"):
         return f"{str(error).rstrip('.')}."
     lines = str(error).strip().splitlines() or ["no message"]
     return (

@@ -8,7 +8,7 @@ from typing import NoReturn
 
 import typer
 
-from cli import doctor, probe, upscale, weights
+from cli import doctor, jobs, probe, serve, upscale, weights
 from cli.errors import INTERRUPTED, exit_code_of, sentence_of
 
 app = typer.Typer(
@@ -21,6 +21,14 @@ app = typer.Typer(
 app.command("upscale")(upscale.upscale)
 app.command("probe")(probe.probe)
 app.command("doctor")(doctor.doctor)
+app.command("serve")(serve.serve)
+app.command("submit")(jobs.submit)
+app.command("status")(jobs.status)
+app.command("wait")(jobs.wait)
+app.command("cancel")(jobs.cancel)
+app.command("retry")(jobs.retry)
+app.command("fetch")(jobs.fetch)
+app.command("list")(jobs.list_jobs)
 app.add_typer(weights.app, name="weights")
 
 

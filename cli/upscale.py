@@ -11,6 +11,7 @@ import typer
 from cli.errors import UsageError
 from cli.folders import default_weights
 from cli.progress import progress_bar
+from cli.sizes import parse_size
 from media.encoding import Encoding
 from media.frame import FrameSource
 from media.open import open_sink, open_source
@@ -134,10 +135,8 @@ def _geometry(source: FrameSource, scale: int | None, size: str | None) -> "Geom
     frame = Size(source.height_px, source.width_px)
     if size is None:
         return plan_geometry(frame, scale=4 if scale is None else scale)
-    width, _, height = size.lower().partition("x")
-    if not (width.isdecimal() and height.isdecimal()):
-        raise UsageError(f"--size {size} is not a size; write it as 1920x1080")
-    return plan_geometry(frame, output=Size(int(height), int(width)))
+    width_px, height_px = parse_size(size)
+    return plan_geometry(frame, output=Size(height_px, width_px))
 
 
 def _find_weights() -> Path:

@@ -8,6 +8,8 @@ import torch
 
 from flashvsr_core.weights.random import write_random_weights
 
+pytest_plugins = ["tests.servers.fixtures"]
+
 DATA = Path(__file__).parent / "data"
 
 

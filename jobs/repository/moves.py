@@ -1,0 +1,135 @@
+"""The moves between a job's states, each one compare-and-set, with what every move entails."""
+
+from collections.abc import Mapping
+from dataclasses import asdict
+
+from sqlalchemy import ColumnElement, select, update
+from sqlalchemy.orm import Session
+
+from jobs.clock import later, now
+from jobs.job import COUNTED, ENDED, MOVES, JobResult, Outcome, Reason, State
+from jobs.object_keys import attempt_prefix
+from jobs.policy import Policy
+from jobs.repository.outbox import post_bell, post_removal, post_webhook
+from jobs.repository.rows import job_of
+from jobs.repository.states import in_state
+from jobs.tables import AttemptRow, JobRow
+
+Conditions = tuple[ColumnElement[bool], ...]
+
+
+def change(session: Session, conditions: Conditions, **values: object) -> JobRow | None:
+    """Change one job where the conditions still hold; None where they do not."""
+    return session.scalar(
+        update(JobRow)
+        .where(*conditions)
+        .values(version=JobRow.version + 1, updated_at=now(), **values)
+        .returning(JobRow)
+    )
+
+
+def move(
+    session: Session, conditions: Conditions, origin: State, target: State, **values: object
+) -> JobRow | None:
+    """Move one job from `origin` to `target` where the conditions hold; None where they do not.
+
+    Leaving `running` ends the lease; coming to an end tells the webhook.
+    """
+    assert target in MOVES[origin], (origin, target)
+    if origin == "running":
+        values |= {"lease_token": None, "lease_until": None, "worker_id": None}
+    if target in ENDED and origin not in ENDED:
+        values |= {"ended_at": now()}
+    row = change(session, (in_state(origin), *conditions), state=target, **values)
+    if row is not None and target in ENDED and origin not in ENDED:
+        job = job_of(row)
+        if job.request.webhook_url:
+            post_webhook(session, job, row.key_id)
+    return row
+
+
+def locked(session: Session, *conditions: ColumnElement[bool]) -> JobRow | None:
+    """Read one job and keep it as it is until the transaction ends."""
+    return session.scalar(select(JobRow).where(*conditions).with_for_update())
+
+
+def publish(
+    session: Session,
+    policy: Policy,
+    conditions: Conditions,
+    result: JobResult,
+    stage_seconds: Mapping[str, float],
+) -> JobRow | None:
+    """End a running job with a result: the one write that makes it visible."""
+    row = move(
+        session,
+        conditions,
+        "running",
+        "succeeded",
+        result=asdict(result),
+        reason_code=None,
+        reason_message=None,
+        expires_at=later(now(), policy.result_kept_s),
+    )
+    if row is not None:
+        _end_attempt(session, row, "succeeded", None, stage_seconds)
+    return row
+
+
+def break_off(
+    session: Session,
+    policy: Policy,
+    running: JobRow,
+    outcome: Outcome,
+    reason: Reason | None,
+    *,
+    is_retriable: bool,
+    stage_seconds: Mapping[str, float],
+) -> JobRow:
+    """End the running attempt of a locked job without a result, and decide what becomes of the job.
+
+    It is canceled where that was asked for; it waits for another attempt where one is left; it
+    failed otherwise. What the attempt wrote is removed.
+    """
+    used = running.attempts_used + (outcome in COUNTED)
+    values: dict[str, object] = {"attempts_used": used}
+    if reason is not None:
+        values |= {"reason_code": reason.code, "reason_message": reason.message}
+    # A worker that vanished or left says nothing against the job, so the next one starts at once.
+    delay_s = policy.backoff_s(used) if outcome == "failed" else 0.0
+    target: State
+    if outcome == "canceled" or running.cancel_requested_at is not None:
+        target = "canceled"
+    elif is_retriable and used < running.max_attempts:
+        target = "queued"
+        values |= {"not_before": later(now(), delay_s), "progress": None}
+    else:
+        target = "failed"
+    same = (JobRow.id == running.id, JobRow.lease_token == running.lease_token)
+    row = move(session, same, "running", target, **values)
+    assert row is not None, "the caller has locked the row"
+    if target == "queued":
+        post_bell(session, row.tenant, row.id, row.queue, delay_s)
+    post_removal(session, row.tenant, attempt_prefix(row.id, row.attempt))
+    _end_attempt(session, row, outcome, reason, stage_seconds)
+    return row
+
+
+def _end_attempt(
+    session: Session,
+    row: JobRow,
+    outcome: Outcome,
+    reason: Reason | None,
+    stage_seconds: Mapping[str, float],
+) -> None:
+    session.execute(
+        update(AttemptRow)
+        .where(AttemptRow.job_id == row.id, AttemptRow.number == row.attempt)
+        .values(
+            outcome=outcome,
+            ended_at=now(),
+            reason_code=reason and reason.code,
+            reason_message=reason and reason.message,
+            stage_seconds=dict(stage_seconds),
+        )
+    )

@@ -1,0 +1,151 @@
+"""`flashvsr serve` and the commands that talk to it, as a person uses them on one machine."""
+
+import json
+import os
+import re
+import signal
+import socket
+import subprocess
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+
+from tests import clips
+from tests.cli.command import FLASHVSR, one_sentence
+from tests.media.looks import packets_md5, shown_at, video_stream
+
+
+@dataclass(frozen=True)
+class Running:
+    """A service that was started for a test."""
+
+    process: subprocess.Popen[str]
+    environment: dict[str, str]
+    said: str
+
+    def flashvsr(self, *arguments: str | Path, code: int = 0) -> subprocess.CompletedProcess[str]:
+        done = subprocess.run(
+            [FLASHVSR, *map(str, arguments)],
+            env=self.environment, capture_output=True, text=True, check=False,
+        )  # fmt: skip
+        assert "Traceback" not in done.stderr, done.stderr
+        assert done.returncode == code, (done.returncode, done.stdout, done.stderr)
+        return done
+
+    def job(self, job_id: str) -> dict[str, object]:
+        document: dict[str, object] = json.loads(self.flashvsr("status", job_id, "--json").stdout)
+        return document
+
+
+def free_port() -> int:
+    with socket.socket() as listener:
+        listener.bind(("127.0.0.1", 0))
+        port: int = listener.getsockname()[1]
+        return port
+
+
+@contextmanager
+def service(data: Path, weights: Path, key: str | None = None) -> Iterator[Running]:
+    """Start `flashvsr serve`, wait until it listens, and stop it as Ctrl-C does."""
+    port = free_port()
+    embedded = ("DATABASE_URL", "BROKER_URL", "STORAGE_URL", "FLASHVSR_API_KEY")
+    environment = {name: value for name, value in os.environ.items() if name not in embedded}
+    with subprocess.Popen(
+        [FLASHVSR, "serve", "--port", str(port), "--data-dir", data, "--weights", weights],
+        env=environment, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True,
+    ) as process:  # fmt: skip
+        assert process.stdout is not None
+        said = process.stdout.readline()
+        try:
+            assert f"listens on http://127.0.0.1:{port}" in said
+            if key is None:
+                said += process.stdout.readline() + process.stdout.readline()
+                key = said.rpartition("FLASHVSR_API_KEY=")[2].strip()
+            environment |= {"FLASHVSR_URL": f"http://127.0.0.1:{port}", "FLASHVSR_API_KEY": key}
+            yield Running(process, environment, said)
+        finally:
+            process.send_signal(signal.SIGINT)
+            process.communicate(timeout=60)
+    assert process.returncode == 130
+
+
+@pytest.fixture(scope="module")
+def running(random_weights: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Running]:
+    with service(tmp_path_factory.mktemp("data"), random_weights) as started:
+        yield started
+
+
+def test_a_video_goes_through_the_service(running: Running, tmp_path: Path) -> None:
+    source = clips.with_sound(tmp_path / "film é.mp4", frames=10)
+    output = tmp_path / "large.mp4"
+    done = running.flashvsr("submit", source, "--scale", "2", "--output", output)
+    job_id = done.stdout.strip()
+    assert "100 %" in done.stderr
+    assert (video_stream(output)["width"], video_stream(output)["height"]) == (128, 96)
+    assert shown_at(output) == shown_at(source)
+    assert packets_md5(output, "a") == packets_md5(source, "a")
+    assert running.job(job_id)["state"] == "succeeded"
+    assert job_id in running.flashvsr("list", "--state", "succeeded").stdout
+    assert job_id not in running.flashvsr("list", "--state", "failed").stdout
+    poster = tmp_path / "poster.jpg"
+    running.flashvsr("fetch", job_id, poster, "--part", "poster")
+    assert poster.read_bytes().startswith(b"\xff\xd8")
+    preview = tmp_path / "preview.mp4"
+    running.flashvsr("fetch", job_id, preview, "--part", "preview")
+    assert video_stream(preview)["codec_name"] == "h264"
+
+
+def test_poisoned_input_fails_once_with_a_reason(running: Running, tmp_path: Path) -> None:
+    source = tmp_path / "letter.mp4"
+    source.write_text("not a film")
+    done = running.flashvsr("submit", source, "--wait", code=1)
+    job = running.job(done.stdout.strip())
+    assert job["state"] == "failed"
+    assert job["attempts_used"] == 1
+    assert isinstance(job["error"], dict)
+    assert job["error"]["code"] == "not_a_video"
+    one_sentence(done.stderr.splitlines()[-1])
+
+
+def test_a_job_can_be_canceled_and_tried_again(running: Running, tmp_path: Path) -> None:
+    source = clips.plain(tmp_path / "film.mp4", size="128x96", frames=200)
+    job_id = running.flashvsr("submit", source).stdout.strip()
+    running.flashvsr("cancel", job_id)
+    running.flashvsr("wait", job_id, code=1)
+    assert running.job(job_id)["state"] == "canceled"
+    running.flashvsr("retry", job_id)
+    assert running.job(job_id)["state"] in ("queued", "running")
+    running.flashvsr("cancel", job_id)
+    running.flashvsr("wait", job_id, code=1)
+
+
+def test_the_service_says_no_in_one_sentence(running: Running, tmp_path: Path) -> None:
+    one_sentence(running.flashvsr("status", "job_nobody", code=7).stderr)
+    one_sentence(running.flashvsr("status", "x", "--key", "fvsr_wrong", code=7).stderr)
+    one_sentence(running.flashvsr("status", "x", "--url", "http://127.0.0.1:9", code=7).stderr)
+    one_sentence(running.flashvsr("submit", tmp_path / "missing.mp4", code=7).stderr)
+
+
+def test_what_was_begun_goes_on_after_a_restart(random_weights: Path, tmp_path: Path) -> None:
+    source = clips.plain(tmp_path / "film.mp4", size="96x64", frames=60)
+    with service(tmp_path / "data", random_weights) as first:
+        assert re.search(r"FLASHVSR_API_KEY=fvsr_\w+", first.said)
+        key = first.environment["FLASHVSR_API_KEY"]
+        job_id = first.flashvsr("submit", source).stdout.strip()
+        deadline = time.monotonic() + 60
+        while first.job(job_id)["state"] != "running":
+            assert time.monotonic() < deadline
+            time.sleep(0.1)
+    with service(tmp_path / "data", random_weights, key) as second:
+        output = tmp_path / "large.mp4"
+        second.flashvsr("wait", job_id)
+        second.flashvsr("fetch", job_id, output)
+        assert len(shown_at(output)) == 60
+        job = second.job(job_id)
+        assert job["state"] == "succeeded"
+        assert job["attempts_used"] == 0  # being given back is not a failure
+        assert job["attempt"] == 2

@@ -1,0 +1,1 @@
+"""Real servers for tests: private, on loopback, started once per session and gone with it."""
