@@ -1,5 +1,5 @@
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test format parity measure
+.PHONY: help setup demo test format parity load measure
 
 help: ## List the targets
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/\1\t\2/p' $(MAKEFILE_LIST) | expand -t 12
@@ -19,6 +19,9 @@ format: ## Format the sources and mend what lint can mend
 
 parity: ## Hold the engine against reference numbers: make parity DIR=folder
 	.venv/bin/python -m tests.parity $(DIR)
+
+load: ## Put 2,000 jobs through a whole farm on this machine, with a stub engine
+	.venv/bin/python -m tests.load
 
 measure: ## Measure the command at true size on a GPU and print rows for docs/performance.md
 	scripts/measure

@@ -1,0 +1,1 @@
+"""`python -m tests.load`: many jobs with a stub engine through the whole service, timed."""
