@@ -20,7 +20,7 @@ ALLOWED: dict[str, set[str]] = {
     "migrations": {"jobs"},
 }
 
-WITHOUT_TORCH = {"api", "jobs", "media"}
+WITHOUT_TORCH = {"api", "client", "jobs", "media", "migrations"}
 
 
 def imported_packages(package: Path) -> dict[str, set[str]]:
