@@ -1,0 +1,1 @@
+"""The GPU worker: claims jobs, runs them, and sweeps up after workers that died."""
