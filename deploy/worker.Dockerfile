@@ -7,7 +7,7 @@ ARG UBUNTU=ubuntu24.04
 # hadolint ignore=DL3006
 FROM nvidia/cuda:${CUDA}-devel-${UBUNTU} AS kernels
 ARG BLOCK_SPARSE_ATTN=0
-ARG BLOCK_SPARSE_ATTN_REVISION=main
+ARG BLOCK_SPARSE_ATTN_REVISION=4f83cf8f85f5773592c450b1ddcf1ca44c2e6a58
 ARG TORCH_CUDA_ARCH_LIST=8.0
 SHELL ["/bin/bash", "-o", "pipefail", "-c"]
 # hadolint ignore=DL3008
@@ -51,6 +51,6 @@ RUN pip install --no-cache-dir -c constraints.txt ".[engine,service]" \
 
 USER 10001
 WORKDIR /home/flashvsr
-# A worker is healthy while its process runs; whether it works is seen in the database.
-HEALTHCHECK --interval=30s --timeout=5s --start-period=60s --retries=3 CMD ["pgrep", "-f", "worker"]
+# Healthy: its workers reported to the database lately and have a model loaded.
+HEALTHCHECK --interval=30s --timeout=5s --start-period=60s --retries=3 CMD ["python", "-m", "worker", "check"]
 CMD ["python", "-m", "worker"]

@@ -7,6 +7,7 @@ lease tells nothing; it removes what it uploaded, and the sweep removes what it 
 """
 
 import logging
+import re
 import shutil
 import time
 from collections.abc import Callable, Iterator, Mapping
@@ -49,6 +50,12 @@ _DOWNLOADED, _ENLARGED = 5.0, 90.0
 T = TypeVar("T")
 
 log = logging.getLogger(__name__)
+
+
+def _readable(name: str | None) -> str:
+    """Name a file as its owner does, so that sentences about it mean something to them."""
+    # A file system takes 255 bytes, and a letter up to four.
+    return re.sub(r"[^\w .()+-]", "_", name or "").strip(" .")[:60] or "input"
 
 
 def run_job(claim: Claim, tools: Tools) -> Failure | None:
@@ -108,7 +115,8 @@ class _Attempt:
         with self._stage("loading"):
             self._tools.engine.load(self._job.request.pipeline)
         with self._scratch() as folder:
-            source = folder / "input"
+            source = folder / "input" / _readable(self._job.request.name)
+            source.parent.mkdir()
             with self._stage("downloading"):
                 self._download(source)
             with self._stage("probing", percent=_DOWNLOADED):
@@ -178,7 +186,7 @@ class _Attempt:
 
     def _try_to_enlarge(self, source: Path, tile_px: int | None) -> Made | None:
         """Enlarge; None where the memory was not enough."""
-        folder = source.with_name(f"tile-{tile_px}")
+        folder = source.parent.with_name(f"tile-{tile_px}")
         folder.mkdir()
         try:
             return self._tools.engine.enlarge(

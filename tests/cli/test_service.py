@@ -108,7 +108,7 @@ def test_poisoned_input_fails_once_with_a_reason(running: Running, tmp_path: Pat
     assert job["attempts_used"] == 1
     assert isinstance(job["error"], dict)
     assert job["error"]["code"] == "not_a_video"
-    one_sentence(done.stderr.splitlines()[-1])
+    assert one_sentence(done.stderr.splitlines()[-1]).startswith("letter.mp4: ")
 
 
 def test_a_job_can_be_canceled_and_tried_again(running: Running, tmp_path: Path) -> None:

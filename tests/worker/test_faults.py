@@ -203,7 +203,6 @@ def test_storage_is_away_for_longer_than_an_attempt_waits(farm: World, s3: S3Ser
 def test_bells_are_lost_doubled_and_out_of_order(farm: World) -> None:
     farm.start_worker("w1")
     farm.start_worker("w2")
-    farm.ring()  # Before there is a job.
     early = farm.submit(ring=False)
     time.sleep(1.1)  # Until the outbox would ring.
     with farm.database.transaction() as rows:
@@ -215,6 +214,7 @@ def test_bells_are_lost_doubled_and_out_of_order(farm: World) -> None:
         farm.ring()
     for job_id in [early, *many]:
         farm.wait_for(job_id)
+    farm.ring()  # For a job that does not exist yet.
     lost = farm.submit(ring=False)
     farm.start_sweeper()
     farm.wait_for(lost)
