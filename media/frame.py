@@ -31,6 +31,25 @@ class Frame:
     duration: int = 0
 
 
+class ClosedOnExit:
+    """Something whose `with` block closes it at its end."""
+
+    def close(self) -> None:
+        """Close; more than once does no harm."""
+        raise NotImplementedError
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self.close()
+
+
 class FrameSource(Protocol):
     """Something that gives frames in order: a video, an image, a folder of images.
 
@@ -70,7 +89,7 @@ class FrameSource(Protocol):
 
 
 class FrameSink(Protocol):
-    """Something that takes frames in order.
+    """Something that takes frames in order; inherit from it.
 
     Leaving its `with` block publishes the output; leaving it by an exception removes every trace.
     """
@@ -84,10 +103,16 @@ class FrameSink(Protocol):
     def abort(self) -> None:
         """Stop and remove every trace."""
 
-    def __enter__(self) -> Self: ...
+    def __enter__(self) -> Self:
+        return self
+
     def __exit__(
         self,
         kind: type[BaseException] | None,
         error: BaseException | None,
         trace: TracebackType | None,
-    ) -> None: ...
+    ) -> None:
+        if error is None:
+            self.commit()
+        else:
+            self.abort()

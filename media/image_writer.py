@@ -3,15 +3,14 @@
 from __future__ import annotations
 
 from pathlib import Path
-from types import TracebackType
-from typing import Any, Self
+from typing import Any
 
 import numpy as np
 from PIL import Image
 
 from media.deep_images import write_deep_png, write_deep_tiff
 from media.errors import EncodeError, MediaError, OutputFormatError, OutputFullError
-from media.frame import Pixels
+from media.frame import FrameSink, Pixels
 from media.images import IMAGE_SUFFIXES, ImageReader
 from media.publish import FULL_DISK_ERRNOS, PartialOutput
 
@@ -25,7 +24,7 @@ SAVE_OPTIONS: dict[str, dict[str, Any]] = {
 }
 
 
-class ImageWriter:
+class ImageWriter(FrameSink):
     """Images out: one file for a single image, a folder with the same names for a folder.
 
     16-bit images stay 16-bit in PNG and TIFF. ICC profiles are kept, EXIF data too, except in
@@ -100,17 +99,3 @@ class ImageWriter:
             f"{self.path.name}: writing failed after {self._count} images ({error}); "
             "choose another output"
         )
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        if error is None:
-            self.commit()
-        else:
-            self.abort()

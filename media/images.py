@@ -8,8 +8,6 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from fractions import Fraction
 from pathlib import Path
-from types import TracebackType
-from typing import Self
 
 import av
 import numpy as np
@@ -26,7 +24,7 @@ from media.errors import (
     SizeChangedError,
     TooLargeError,
 )
-from media.frame import Frame, Pixels
+from media.frame import ClosedOnExit, Frame, Pixels
 from media.probe import ProbeLimits, check_regular_file
 
 IMAGE_SUFFIXES = {
@@ -62,7 +60,7 @@ class ImageFacts:
     exif: bytes | None
 
 
-class ImageReader:
+class ImageReader(ClosedOnExit):
     """The images of a folder in natural order of their names, or a single image.
 
     Every header is read when opening: all must have one size and one depth. Frame n has pts n.
@@ -93,17 +91,6 @@ class ImageReader:
 
     def close(self) -> None:
         """Do nothing: no file stays open."""
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        self.close()
 
 
 def natural_key(path: Path) -> list[tuple[int, int, str]]:

@@ -6,10 +6,9 @@ import queue
 import threading
 from collections.abc import Iterable, Iterator
 from contextlib import suppress
-from types import TracebackType
-from typing import Generic, Self, TypeVar
+from typing import Generic, TypeVar
 
-from media.frame import FrameSink, Pixels
+from media.frame import ClosedOnExit, FrameSink, Pixels
 
 T = TypeVar("T")
 
@@ -17,7 +16,7 @@ POLL_S = 0.05
 """How long a thread waits before it looks again whether it is still wanted."""
 
 
-class Prefetch(Generic[T]):
+class Prefetch(ClosedOnExit, Generic[T]):
     """Runs an iterable in a thread, at most `depth` items ahead.
 
     Exceptions of the source are raised where the items are consumed. Leaving the loop early, or
@@ -65,19 +64,8 @@ class Prefetch(Generic[T]):
         self._stopping.set()
         self._thread.join()
 
-    def __enter__(self) -> Self:
-        return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        self.close()
-
-
-class BackgroundSink:
+class BackgroundSink(FrameSink):
     """Writes to another sink in a thread, at most `depth` frames behind.
 
     An error of the other sink is raised by the next `write` or by `commit`; it is then aborted.
@@ -124,17 +112,3 @@ class BackgroundSink:
         if self._thread.is_alive():
             self._queue.put(None)
             self._thread.join()
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        if error is None:
-            self.commit()
-        else:
-            self.abort()

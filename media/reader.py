@@ -6,8 +6,7 @@ from collections import deque
 from collections.abc import Iterator
 from fractions import Fraction
 from pathlib import Path
-from types import TracebackType
-from typing import Literal, Self
+from typing import Literal
 
 import av
 from av.codec.hwaccel import HWAccel
@@ -30,12 +29,12 @@ from media.errors import (
     TimestampError,
 )
 from media.facts import VideoFacts
-from media.frame import Frame
+from media.frame import ClosedOnExit, Frame
 
 Hwaccel = Literal["auto", "none", "cuda"]
 
 
-class VideoReader:
+class VideoReader(ClosedOnExit):
     """The frames of one video, in the order in which they are shown; can be iterated once.
 
     Interlaced pictures are deinterlaced one for one, rotation is applied, damaged or missing
@@ -159,17 +158,6 @@ class VideoReader:
     def close(self) -> None:
         """Close the file; more than once does no harm."""
         self._container.close()
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        self.close()
 
 
 class _Clock:

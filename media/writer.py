@@ -6,8 +6,7 @@ import math
 from contextlib import suppress
 from fractions import Fraction
 from pathlib import Path
-from types import TracebackType
-from typing import Self, cast
+from typing import cast
 
 import av
 import numpy as np
@@ -28,7 +27,7 @@ from media.errors import (
     OutputFullError,
 )
 from media.facts import VideoFacts
-from media.frame import Pixels
+from media.frame import FrameSink, Pixels
 from media.publish import FULL_DISK_ERRNOS, PartialOutput
 
 MILLISECOND = Fraction(1, 1000)
@@ -37,7 +36,7 @@ MAX_HINTED_RATE = 240
 """SVT-AV1 opens at no more; the hint steers rate control only, never a timestamp."""
 
 
-class VideoWriter:
+class VideoWriter(FrameSink):
     """One output video, published whole when the `with` block ends without an exception.
 
     The constructor checks everything that can be checked: path, codec, container, every stream
@@ -231,20 +230,6 @@ class VideoWriter:
             f"{self.path.name}: writing failed after {self._frames_in} frames "
             f"({error.strerror}); try an .mkv output or another codec"
         )
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        if error is None:
-            self.commit()
-        else:
-            self.abort()
 
 
 def output_color(facts: VideoFacts, width_px: int, height_px: int) -> ColorTags:

@@ -7,7 +7,6 @@ from typing import Any, Protocol
 
 from jobs.job import Job
 from jobs.request import Pipeline
-from worker.settings import WorkerSettings
 
 Report = Callable[[int, int | None, float], None]
 """Called between chunks with frames done, frames in all if known, and seconds so far.
@@ -49,15 +48,3 @@ class Engine(Protocol):
 
     def free_memory(self) -> None:
         """Let go of what a failed try has left behind."""
-
-
-def open_engine(settings: WorkerSettings) -> Engine:
-    """Make the engine that the settings name; nothing is loaded yet."""
-    if settings.engine == "stub":
-        from worker.stub_engine import StubEngine
-
-        return StubEngine(settings)
-    # Torch takes seconds and hundreds of megabytes, so only the process that needs it imports it.
-    from worker.model import ModelEngine
-
-    return ModelEngine(settings)

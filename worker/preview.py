@@ -7,8 +7,6 @@ import logging
 from collections.abc import Iterator
 from fractions import Fraction
 from pathlib import Path
-from types import TracebackType
-from typing import Self
 
 import av
 import numpy as np
@@ -20,7 +18,7 @@ from PIL import Image
 from flashvsr_core import Size
 from media.errors import TooLargeError
 from media.facts import VideoFacts
-from media.frame import Frame, FrameSink, FrameSource, Pixels
+from media.frame import ClosedOnExit, Frame, FrameSink, FrameSource, Pixels
 
 PREVIEW_S = 5
 FRAMES_MAX = 300
@@ -167,7 +165,7 @@ class _Film:
             log.debug("an unfinished preview could not be closed", exc_info=True)
 
 
-class _WatchedSource:
+class _WatchedSource(ClosedOnExit):
     """Passes on a source."""
 
     def __init__(self, reader: FrameSource, showcase: Showcase) -> None:
@@ -200,22 +198,11 @@ class _WatchedSource:
             self._showcase.saw_before(number, frame, first_pts)
             yield frame
 
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        self.close()
-
     def close(self) -> None:
         self._reader.close()
 
 
-class _WatchedSink:
+class _WatchedSink(FrameSink):
     """Passes on to a sink."""
 
     def __init__(self, writer: FrameSink, showcase: Showcase) -> None:
@@ -232,20 +219,6 @@ class _WatchedSink:
 
     def abort(self) -> None:
         self._writer.abort()
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        if error is None:
-            self.commit()
-        else:
-            self.abort()
 
 
 def _fit(size: Size, side_px: int) -> tuple[int, int]:

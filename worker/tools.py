@@ -10,7 +10,8 @@ from jobs.errors import BrokerUnavailableError
 from jobs.queue import Bell
 from jobs.settings import JobsSettings
 from jobs.storage import Storage
-from worker.engine import Engine, open_engine
+from worker.engine import Engine
+from worker.engine_choice import open_engine
 from worker.settings import WorkerSettings
 
 
