@@ -1,5 +1,5 @@
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test format parity load measure
+.PHONY: help setup demo test format parity load test-heavy measure
 
 help: ## List the targets
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/\1\t\2/p' $(MAKEFILE_LIST) | expand -t 12
@@ -22,6 +22,9 @@ parity: ## Hold the engine against reference numbers: make parity DIR=folder
 
 load: ## Put 2,000 jobs through a whole farm on this machine, with a stub engine
 	.venv/bin/python -m tests.load
+
+test-heavy: ## Run the tests that need radosgw and RabbitMQ (Debian packages)
+	.venv/bin/python -m pytest -q -m heavy tests/real_servers
 
 measure: ## Measure the command at true size on a GPU and print rows for docs/performance.md
 	scripts/measure

@@ -18,6 +18,7 @@ from jobs.errors import (
     ObjectDamagedError,
     ObjectNotFoundError,
     SettingsError,
+    StorageDeniedError,
     StorageError,
 )
 from jobs.storage.interface import (
@@ -255,8 +256,14 @@ class S3Storage(Storage):
 
     def ping(self) -> None:
         """See `Storage.ping`."""
-        with translated(f"the bucket {self._bucket}"):
-            self._client.head_bucket(Bucket=self._bucket)
+        try:
+            with translated(f"the bucket {self._bucket}"):
+                self._client.head_bucket(Bucket=self._bucket)
+        except ObjectNotFoundError as error:
+            # An answer to HEAD has no body that could name the bucket as what is missing.
+            raise StorageDeniedError(
+                f"The bucket {self._bucket} does not exist; create it."
+            ) from error
 
     def _at(self, key: str) -> dict[str, str]:
         return {"Bucket": self._bucket, "Key": self._root + key}

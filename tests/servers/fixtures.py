@@ -4,7 +4,10 @@ from collections.abc import Iterator
 
 import pytest
 
+from tests.servers import radosgw as ceph
 from tests.servers.postgres import PostgresServer
+from tests.servers.rabbitmq import RabbitServer
+from tests.servers.radosgw import RadosGateway
 from tests.servers.redis import RedisServer
 from tests.servers.s3 import CREDENTIALS, S3Server
 
@@ -34,3 +37,26 @@ def s3(tmp_path_factory: pytest.TempPathFactory) -> Iterator[S3Server]:
             patch.setenv(name, value)
         yield server
     server.stop()
+
+
+@pytest.fixture(scope="session")
+def radosgw() -> Iterator[RadosGateway]:
+    """A running S3 server that checks who asks; set `radosgw_keys` to be its user."""
+    server = RadosGateway()
+    yield server
+    server.close()
+
+
+@pytest.fixture
+def radosgw_keys(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Credentials of radosgw's first user in the environment."""
+    for name, value in ceph.CREDENTIALS.items():
+        monkeypatch.setenv(name, value)
+
+
+@pytest.fixture(scope="session")
+def rabbitmq() -> Iterator[RabbitServer]:
+    """A running RabbitMQ, shared: use queues of your own, and start it again if you stop it."""
+    server = RabbitServer()
+    yield server
+    server.close()
