@@ -6,7 +6,6 @@ from pathlib import Path
 
 import pytest
 
-from migrations import migrate
 from tests.api.world import Tenant, World, settings_of
 from tests.servers.postgres import PostgresServer
 from tests.servers.s3 import S3Server
@@ -14,28 +13,14 @@ from tests.servers.s3 import S3Server
 MakeWorld = Callable[..., World]
 
 
-@pytest.fixture(scope="session")
-def api_sqlite(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    path = tmp_path_factory.mktemp("api") / "empty.db"
-    migrate(f"sqlite:///{path}")
-    return path
-
-
-@pytest.fixture(scope="session")
-def api_postgres(postgres: PostgresServer) -> str:
-    name = postgres.new_database()
-    migrate(postgres.url(name))
-    return name
-
-
 @pytest.fixture
-def make_embedded(tmp_path: Path, api_sqlite: Path) -> Iterator[MakeWorld]:
+def make_embedded(tmp_path: Path, sqlite_template: Path) -> Iterator[MakeWorld]:
     """Make an embedded service with other settings."""
     opened: list[World] = []
 
     def make(**more: object) -> World:
         path = tmp_path / "flashvsr.db"
-        shutil.copyfile(api_sqlite, path)
+        shutil.copyfile(sqlite_template, path)
         store = (tmp_path / "store").as_uri()
         opened.append(World(settings_of(tmp_path, f"sqlite:///{path}", store, **more)))
         return opened[-1]
@@ -52,9 +37,9 @@ def embedded(make_embedded: MakeWorld) -> World:
 
 @pytest.fixture
 def farm(
-    tmp_path: Path, postgres: PostgresServer, api_postgres: str, s3: S3Server
+    tmp_path: Path, postgres: PostgresServer, postgres_template: str, s3: S3Server
 ) -> Iterator[World]:
-    name = postgres.new_database(api_postgres)
+    name = postgres.new_database(postgres_template)
     found = World(settings_of(tmp_path, postgres.url(name), s3.url(s3.new_bucket())))
     yield found
     found.close()

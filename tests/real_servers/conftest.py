@@ -9,7 +9,6 @@ from jobs.storage import Storage, open_storage
 from tests.servers.postgres import PostgresServer
 from tests.servers.rabbitmq import RabbitServer
 from tests.servers.radosgw import RadosGateway
-from tests.worker.conftest import postgres_template as postgres_template
 from tests.worker.world import World
 
 

@@ -1,9 +1,11 @@
 """The fixtures; `pytest_plugins = ["tests.servers.fixtures"]` makes them known."""
 
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 
+from migrations import migrate
 from tests.servers import radosgw as ceph
 from tests.servers.postgres import PostgresServer
 from tests.servers.rabbitmq import RabbitServer
@@ -18,6 +20,22 @@ def postgres() -> Iterator[PostgresServer]:
     server = PostgresServer()
     yield server
     server.close()
+
+
+@pytest.fixture(scope="session")
+def sqlite_template(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A migrated, empty database: copy the file, do not write to it."""
+    path = tmp_path_factory.mktemp("sqlite") / "empty.db"
+    migrate(f"sqlite:///{path}")
+    return path
+
+
+@pytest.fixture(scope="session")
+def postgres_template(postgres: PostgresServer) -> str:
+    """A migrated, empty database: give its name to `new_database`, do not write to it."""
+    name = postgres.new_database()
+    migrate(postgres.url(name))
+    return name
 
 
 @pytest.fixture(scope="session")

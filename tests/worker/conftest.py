@@ -6,25 +6,10 @@ from pathlib import Path
 
 import pytest
 
-from migrations import migrate
 from tests.servers.postgres import PostgresServer
 from tests.servers.redis import RedisServer
 from tests.servers.s3 import S3Server
 from tests.worker.world import World
-
-
-@pytest.fixture(scope="session")
-def sqlite_template(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    path = tmp_path_factory.mktemp("sqlite") / "empty.db"
-    migrate(f"sqlite:///{path}")
-    return path
-
-
-@pytest.fixture(scope="session")
-def postgres_template(postgres: PostgresServer) -> str:
-    name = postgres.new_database()
-    migrate(postgres.url(name))
-    return name
 
 
 @pytest.fixture
