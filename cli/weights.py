@@ -99,7 +99,10 @@ def convert(
 
 @app.command()
 def random(
-    folder: Annotated[Path, typer.Argument(metavar="DIR", help="A new folder.")],
+    folder: Annotated[
+        Path | None,
+        typer.Argument(metavar="[DIR]", help="A new folder; a standard place if left out."),
+    ] = None,
     config: Annotated[
         Literal["tiny-test", "released"], typer.Option(help="Sizes of the model.")
     ] = "tiny-test",
@@ -109,5 +112,6 @@ def random(
     """Write random weights, for tests and benchmarks; they make noise, not pictures."""
     from flashvsr_core.weights.random import write_random_weights
 
-    write_random_weights(folder, config, version=version, seed=seed)
-    print(folder)
+    target = folder or weights_home() / config
+    write_random_weights(target, config, version=version, seed=seed)
+    print(target)
