@@ -40,6 +40,8 @@ class WorkerSettings(BaseSettings):
 
     poll_s: float = Field(default=1.0, gt=0)
     """How often the database is asked for work where there is no broker."""
+    look_s: float = Field(default=15.0, gt=0)
+    """How often the database is asked although no bell rang."""
     progress_s: float = Field(default=1.0, gt=0)
     """How often progress is written, the lease renewed and a cancel noticed."""
     patience_s: float = Field(default=60.0, ge=0)

@@ -45,11 +45,26 @@ class Station:
         self._is_over = False
         self._has_news = threading.Event()
         self._thread = threading.Thread(target=self._report, name="presence", daemon=True)
+        self._turn = threading.Lock()
+        self._patrol_over = threading.Event()
+        self._patrol = threading.Thread(target=self._look, name="patrol", daemon=True)
 
     def start(self) -> None:
         """Begin to tell that this process lives, then load the first pipeline."""
         self._thread.start()
         self.is_ready()
+
+    def patrol(self) -> None:
+        """Look for work now and then without a bell.
+
+        A broker that goes away at the wrong moment can leave its listener deaf for good: an
+        acknowledgement that fails keeps counting against the one message that may be open.
+        """
+        self._patrol.start()
+
+    def _look(self) -> None:
+        while not self._patrol_over.wait(self._tools.settings.look_s):
+            self.run_waiting()
 
     def stop(self) -> None:
         """Give back the job that runs and take no more."""
@@ -60,6 +75,9 @@ class Station:
         self._is_over = True
         self._has_news.set()
         self._thread.join()
+        self._patrol_over.set()
+        if self._patrol.is_alive():
+            self._patrol.join()
         try:
             with self._tools.database.transaction() as rows:
                 rows.workers.leave(self._tools.settings.worker_id)
@@ -68,7 +86,18 @@ class Station:
         self._tools.close()
 
     def run_waiting(self, limit: int = JOBS_AT_ONCE) -> int:
-        """Run one job after the other until none waits; return how many there were."""
+        """Run one job after the other until none waits; return how many there were.
+
+        Returns at once where another thread of this process is at it.
+        """
+        if not self._turn.acquire(blocking=False):
+            return 0
+        try:
+            return self._run_waiting(limit)
+        finally:
+            self._turn.release()
+
+    def _run_waiting(self, limit: int) -> int:
         count = 0
         while count < limit and not self._tools.stopping.is_set() and self.is_ready():
             claim = self._claim()

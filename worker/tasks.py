@@ -45,6 +45,7 @@ def _open_station(**_: object) -> None:
     _station = Station(Tools.open(settings, read_settings()), _leave)
     on_signals(_station.stop, STOP)
     _station.start()
+    _station.patrol()
 
 
 def _close_station(**_: object) -> None:

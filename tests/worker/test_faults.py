@@ -222,6 +222,13 @@ def test_bells_are_lost_doubled_and_out_of_order(farm: World) -> None:
     farm.assert_clean()
 
 
+def test_a_deaf_worker_finds_work_by_itself(farm: World) -> None:
+    farm.start_worker(look_s=0.5)
+    job_id = farm.submit(ring=False)  # And there is no sweeper that would ring.
+    farm.wait_for(job_id)
+    assert farm.outcomes(job_id) == ["succeeded"]
+
+
 def test_two_workers_race_for_many_jobs(farm: World) -> None:
     # Local folders: what the S3 server of these tests takes for itself would triple the time.
     farm.use_storage((farm.folder / "store").as_uri())
