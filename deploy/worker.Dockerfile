@@ -1,6 +1,6 @@
 # The GPU worker. torch's wheels carry their CUDA libraries; the base image adds only what the
 # container runtime wants. BLOCK_SPARSE_ATTN=1 builds the sparse kernel for Ampere (A100), which
-# takes about an hour of compiling; without it FlexAttention is used.
+# compiles for long (it was not built here); without it FlexAttention is used.
 ARG CUDA=13.0.1
 ARG UBUNTU=ubuntu24.04
 

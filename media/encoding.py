@@ -22,7 +22,7 @@ Hardware = Literal["auto", "none", "nvenc"]
 SOFTWARE = {"h264": "libx264", "hevc": "libx265", "av1": "libsvtav1"}
 
 # Upscaled video is an archive copy that gets encoded again later, so the loss must stay far below
-# what the eye sees; the presets are the slowest that keep up with one GPU on a few cores.
+# what the eye sees. The presets are the encoders' middle ground, not tuned by measurement.
 DEFAULT_CRF = {"h264": 16, "hevc": 18, "av1": 20}
 WORST_CRF = {"h264": 51, "hevc": 51, "av1": 63}
 DEFAULT_PRESET = {"libx264": "medium", "libx265": "medium", "libsvtav1": "8", "nvenc": "p6"}
