@@ -1,5 +1,5 @@
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test format parity load test-heavy measure
+.PHONY: help setup demo test format parity load test-heavy bench
 
 help: ## List the targets
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/\1\t\2/p' $(MAKEFILE_LIST) | expand -t 12
@@ -26,5 +26,5 @@ load: ## Put 2,000 jobs through a whole farm on this machine, with a stub engine
 test-heavy: ## Run the tests that need radosgw and RabbitMQ (Debian packages)
 	.venv/bin/python -m pytest -q -m heavy tests/real_servers
 
-measure: ## Measure the command at true size on a GPU and print rows for docs/performance.md
-	scripts/measure
+bench: ## Measure the engine at true size and append the figures to docs/performance.md
+	.venv/bin/python -m benchmark --files --layers --agreement --append docs/performance.md

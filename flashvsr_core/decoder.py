@@ -15,8 +15,9 @@ class DecoderMemory:
     def __contains__(self, layer: nn.Module) -> bool:
         return layer in self._past
 
-    def __getitem__(self, layer: nn.Module) -> Tensor:
-        return self._past[layer]
+    def get(self, layer: nn.Module) -> Tensor | None:
+        """Return what a layer kept, or None at a stream's start."""
+        return self._past.get(layer)
 
     def __setitem__(self, layer: nn.Module, past: Tensor) -> None:
         # A copy, so that a slice does not keep the whole activation alive.

@@ -15,6 +15,9 @@ from flashvsr_core.errors import GeometryError
 CANVAS_MULTIPLE_PX = 128
 SCALES = (2, 3, 4)
 
+FRAMES_AT_ONCE = 4
+"""Full-size frames that are held in float32 at the same time."""
+
 
 @dataclass(frozen=True)
 class Size:
@@ -77,6 +80,12 @@ def enlarge(frames: Tensor, geometry: Geometry, dtype: torch.dtype) -> Tensor:
         (3, T, H, W) at the canvas size, RGB in [-1, 1].
 
     """
+    parts = [_enlarge(part, geometry, dtype) for part in frames.split(FRAMES_AT_ONCE)]
+    return torch.cat(parts).movedim(1, 0)
+
+
+def _enlarge(frames: Tensor, geometry: Geometry, dtype: torch.dtype) -> Tensor:
+    """Enlarge (T, H, W, 3) to (T, 3, H, W) at the canvas size."""
     is_8_bit = frames.dtype == torch.uint8
     peak = 255.0 if is_8_bit else 65535.0
     planes = frames.movedim(-1, 1).to(torch.float32)
@@ -89,7 +98,7 @@ def enlarge(frames: Tensor, geometry: Geometry, dtype: torch.dtype) -> Tensor:
         planes = F.interpolate(planes, size, mode="bicubic", antialias=True)
         planes = (planes.round_() if is_8_bit else planes).clamp_(0.0, peak)
     planes = planes.mul_(2.0 / peak).sub_(1.0).to(dtype)
-    return mirror_pad(planes, geometry.canvas).movedim(1, 0)
+    return mirror_pad(planes, geometry.canvas)
 
 
 def mirror_pad(planes: Tensor, canvas: Size) -> Tensor:

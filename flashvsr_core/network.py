@@ -18,6 +18,6 @@ class Network:
     conditioning: Conditioning
     lq_projection: LQProjection
     decoder: Decoder
-    attend: AttentionBackend
+    attention: AttentionBackend
     device: torch.device
     dtype: torch.dtype

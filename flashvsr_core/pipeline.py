@@ -48,13 +48,13 @@ class FlashVSR:
         Raises:
             WeightsError: a file is missing, damaged or of another model.
             AttentionUnavailableError: the backend does not run on this device.
-        DeviceUnavailableError: there is no such device here.
+            DeviceUnavailableError: there is no such device here.
 
         """
         place = choose_device(device)
         # bfloat16 is about 400 times slower than float32 on CPUs without matrix units for it.
         dtype = torch.bfloat16 if place.type == "cuda" else torch.float32
-        attend = choose_backend(attention, place)
+        backend = choose_backend(attention, place)
         weights = WeightsFolder(folder, version=version)
         decoder: Decoder = (
             weights.tiny_decoder(place, dtype)
@@ -68,7 +68,7 @@ class FlashVSR:
                 conditioning=dit.condition(weights.prompt()),
                 lq_projection=weights.lq_projection(place, dtype),
                 decoder=decoder,
-                attend=attend,
+                attention=backend,
                 device=place,
                 dtype=dtype,
             )

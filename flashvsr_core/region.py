@@ -1,5 +1,7 @@
 """One rectangle of one video on its way through the networks, chunk by chunk."""
 
+from collections.abc import Iterator
+
 import torch
 from torch import Tensor
 
@@ -8,11 +10,11 @@ from flashvsr_core.dit.block import ChunkContext
 from flashvsr_core.dit.block_mask import TRAINED_PIXELS, budget_of, local_mask
 from flashvsr_core.dit.memory import KeyValueMemory
 from flashvsr_core.dit.rope import rotation_for
-from flashvsr_core.dit.windows import Grid, to_windows
+from flashvsr_core.dit.windows import WINDOW_FRAMES, Grid, to_windows
 from flashvsr_core.geometry import Size
 from flashvsr_core.lq_projection import CELL_PX, LQProjectionMemory
 from flashvsr_core.network import Network
-from flashvsr_core.schedule import Chunk
+from flashvsr_core.schedule import FRAMES_PER_LATENT, Chunk
 from flashvsr_core.settings import StreamSettings
 
 
@@ -23,7 +25,7 @@ class RegionStream:
         """Start a region of `size`, whose sides are multiples of 128."""
         self._network = network
         self._size = size
-        grid = self._grid(latents=2)
+        grid = self._grid(WINDOW_FRAMES)
         topk_ratio = settings.topk_ratio
         if topk_ratio is None:
             topk_ratio = settings.sparse_ratio * TRAINED_PIXELS / (size.height_px * size.width_px)
@@ -38,6 +40,7 @@ class RegionStream:
             grid=grid,
             device=network.device,
             dtype=network.dtype,
+            shared=network.attention.scattered,
         )
         self._projection_memory = LQProjectionMemory()
         self._decoder_memory = DecoderMemory()
@@ -55,10 +58,13 @@ class RegionStream:
             (3, chunk.emits, H, W), RGB in about [-1, 1], colours not yet matched.
 
         """
-        lq_tokens = self.project(read)
-        velocity = self.predict(chunk, noise, lq_tokens)
+        latents = self.denoise(chunk, read, noise)
+        return torch.cat([frames for frames, _ in self.decode(latents, emitted)], dim=1)
+
+    def denoise(self, chunk: Chunk, read: Tensor, noise: Tensor) -> Tensor:
+        """Return the chunk's clean latents, (16, chunk.latents, H/8, W/8); see `advance`."""
         # Flow matching at sigma 1: noise minus velocity is the clean latent, in one step.
-        return self.decode(noise - velocity, emitted)
+        return noise - self.predict(chunk, noise, self.project(read))
 
     def project(self, read: Tensor) -> Tensor:
         """Return the chunk's low-quality tokens, (L, D) in window order."""
@@ -67,19 +73,33 @@ class RegionStream:
     def predict(self, chunk: Chunk, noise: Tensor, lq_tokens: Tensor) -> Tensor:
         """Return the chunk's velocity, (16, f, H/8, W/8)."""
         network = self._network
+        row = self._grid(WINDOW_FRAMES)
         context = ChunkContext(
-            rotation=rotation_for(self._grid(chunk.latents), chunk.first_latent, network.device),
+            rotations=[
+                rotation_for(row, chunk.first_latent + WINDOW_FRAMES * index, network.device)
+                for index in range(chunk.latents // WINDOW_FRAMES)
+            ],
             local=self._local,
             budget=self._budget,
             memory=self.attention_memory,
-            attend=network.attend,
+            attend=network.attention.attend,
         )
         velocity: Tensor = network.dit(noise, lq_tokens, network.conditioning, context)
         return velocity
 
-    def decode(self, latents: Tensor, emitted: Tensor) -> Tensor:
-        """Return the chunk's frames, (3, T, H, W)."""
-        return self._network.decoder.decode(latents, emitted, self._decoder_memory)
+    def decode(self, latents: Tensor, emitted: Tensor) -> Iterator[tuple[Tensor, Tensor]]:
+        """Yield finished frames (3, T, H, W) with their part of `emitted`, two latents' at a time.
+
+        A first chunk needs no more memory that way than a later one.
+        """
+        start = 0
+        for part in latents.split(WINDOW_FRAMES, dim=1):
+            count = part.shape[1] * FRAMES_PER_LATENT
+            if self._decoder_memory.is_empty:
+                count -= FRAMES_PER_LATENT - 1
+            source = emitted[:, start : start + count]
+            yield self._network.decoder.decode(part, source, self._decoder_memory), source
+            start += count
 
     def move(self, device: torch.device) -> None:
         """Move the whole state to another device, where it waits for its next turn."""

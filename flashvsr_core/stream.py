@@ -7,7 +7,7 @@ from torch import Tensor
 
 from flashvsr_core.color import MATCHERS
 from flashvsr_core.errors import GeometryError, StreamClosedError
-from flashvsr_core.geometry import Geometry, crop, enlarge
+from flashvsr_core.geometry import FRAMES_AT_ONCE, Geometry, crop, enlarge
 from flashvsr_core.network import Network
 from flashvsr_core.noise import NoiseSource, seeded_noise
 from flashvsr_core.region import RegionStream
@@ -97,26 +97,32 @@ class UpscaleStream:
         source = torch.stack(self._pending[: chunk.reads])
         del self._pending[: chunk.reads]
         self._last_frame = source[-1]
-        read = enlarge(source.to(self._network.device), self.geometry, self._network.dtype)
+        read = enlarge(_send(source, self._network.device), self.geometry, self._network.dtype)
         joined = read if self._ahead is None else torch.cat([self._ahead, read], dim=1)
         self._ahead = joined[:, -LAG:].clone()
         emitted = joined[:, : chunk.emits]
-        canvas = self._run_tiles(chunk, read, emitted)
-        matched = MATCHERS[self._settings.color](
-            crop(canvas, self.geometry), crop(emitted, self.geometry)
-        )
+        finished = torch.cat(list(self._run(chunk, read, emitted)))
         self._chunk = chunk_at(chunk.index + 1)
         self._emitted += chunk.emits
-        return quantize(matched, self._settings.bit_depth)
+        return finished
 
-    def _run_tiles(self, chunk: Chunk, read: Tensor, emitted: Tensor) -> Tensor:
-        """Run the chunk on every tile and blend; (3, emits, H, W) at the canvas size."""
+    def _run(self, chunk: Chunk, read: Tensor, emitted: Tensor) -> Iterator[Tensor]:
+        """Run the chunk; yield its finished frames in order, (n, H', W', 3)."""
         canvas = self.geometry.canvas
         channels = self._network.dit.config.latent_channels
         shape = (channels, chunk.latents, canvas.height_px // 8, canvas.width_px // 8)
-        noise = self._noise(chunk, shape).to(self._network.device, self._network.dtype)
-        if len(self._tiles) == 1:
-            return self._regions[0].advance(chunk, read, emitted, noise)
+        noise = _send(self._noise(chunk, shape), self._network.device).to(self._network.dtype)
+        if len(self._tiles) > 1:
+            yield self._finish(self._run_tiles(chunk, read, emitted, noise), emitted)
+            return
+        (region,) = self._regions
+        latents = region.denoise(chunk, read, noise)
+        del read, noise
+        for frames, source in region.decode(latents, emitted):
+            yield self._finish(frames, source)
+
+    def _run_tiles(self, chunk: Chunk, read: Tensor, emitted: Tensor, noise: Tensor) -> Tensor:
+        """Run the chunk on every tile and blend; (3, emits, H, W) at the canvas size."""
         blended = torch.zeros_like(emitted, dtype=torch.float32)
         for tile, region in zip(self._tiles, self._regions, strict=True):
             region.move(self._network.device)
@@ -127,10 +133,29 @@ class UpscaleStream:
             self._park(region)
         return blended
 
+    def _finish(self, canvas: Tensor, source: Tensor) -> Tensor:
+        """Crop, match colours and round (3, T, H, W) to (T, H', W', 3), a few frames at a time."""
+        match = MATCHERS[self._settings.color]
+        parts = zip(
+            crop(canvas, self.geometry).split(FRAMES_AT_ONCE, dim=1),
+            crop(source, self.geometry).split(FRAMES_AT_ONCE, dim=1),
+            strict=True,
+        )
+        return torch.cat(
+            [quantize(match(result, like), self._settings.bit_depth) for result, like in parts]
+        )
+
     def _park(self, region: RegionStream) -> None:
         """Where several tiles take turns, let one wait outside the GPU."""
         if len(self._tiles) > 1:
             region.move(_CPU)
+
+
+def _send(tensor: Tensor, device: torch.device) -> Tensor:
+    """Copy to the network's device without waiting for what the device has still to do."""
+    if device.type == "cuda" and not tensor.is_cuda:
+        return tensor.pin_memory().to(device, non_blocking=True)
+    return tensor.to(device)
 
 
 def quantize(frames: Tensor, bit_depth: int) -> Tensor:

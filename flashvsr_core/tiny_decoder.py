@@ -8,15 +8,25 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import torch
-import torch.nn.functional as F
 from einops import rearrange
 from torch import Tensor, nn
 
 from flashvsr_core.decoder import DecoderMemory
+from flashvsr_core.kernels.convolution import (
+    Enlargement,
+    FewChannels,
+    PairConvolution,
+    convolve_relu,
+)
 from flashvsr_core.schedule import FRAMES_PER_LATENT
 
-_LATENTS_AT_ONCE = 2
-"""Latent frames decoded together: what a steady chunk has, so that the first one needs no more."""
+_BLOCKS_PER_STAGE = 3
+
+_BAND_BYTES = 640 * 2**20
+"""Largest activation of the last stages; enough pixels to fill a GPU."""
+
+_BAND_MARGIN = 2
+"""Rows beside a band, before enlargement, that its three convolutions may look at."""
 
 
 @dataclass(frozen=True)
@@ -53,20 +63,18 @@ class MemoryBlock(nn.Module):
 
     def __init__(self, channels: int) -> None:
         super().__init__()
-        self.conv = nn.Sequential(
-            nn.Conv2d(2 * channels, channels, 3, padding=1),
-            nn.ReLU(),
-            nn.Conv2d(channels, channels, 3, padding=1),
-            nn.ReLU(),
-            nn.Conv2d(channels, channels, 3, padding=1),
-        )
+        pair = PairConvolution(channels)
+        second = nn.Conv2d(channels, channels, 3, padding=1)
+        third = nn.Conv2d(channels, channels, 3, padding=1)
+        self._parts = (pair, second, third)
+        self.conv = nn.Sequential(pair, nn.ReLU(), second, nn.ReLU(), third)
 
     def forward(self, x: Tensor, memory: DecoderMemory) -> Tensor:
         """Transform (T, C, h, w), consecutive frames of the stream."""
-        before = memory[self] if self in memory else torch.zeros_like(x[:1])
+        pair, second, third = self._parts
+        before = memory.get(self)
         memory[self] = x[-1:]
-        earlier = torch.cat([before, x[:-1]])
-        return F.relu(self.conv(torch.cat([x, earlier], dim=1)) + x)
+        return convolve_relu(convolve_relu(pair.relu(x, before), second), third, residual=x)
 
 
 class TemporalGrow(nn.Module):
@@ -74,21 +82,55 @@ class TemporalGrow(nn.Module):
 
     def __init__(self, channels: int, factor: int) -> None:
         super().__init__()
-        self.factor = factor
         self.conv = nn.Conv2d(channels, factor * channels, 1, bias=False)
-
-    def forward(self, x: Tensor) -> Tensor:
-        """Map (T, C, h, w) to (factor * T, C, h, w), in time order."""
-        grown: Tensor = rearrange(self.conv(x), "t (k c) h w -> (t k) c h w", k=self.factor)
-        return grown
 
 
 class Upsample(nn.Module):
-    """Nearest-neighbour enlargement by 2."""
+    """Enlargement by 2, together with the growth and the convolution that follow it."""
 
-    def forward(self, x: Tensor) -> Tensor:
-        """Map (T, C, h, w) to (T, C, 2h, 2w)."""
-        return F.interpolate(x, scale_factor=2, mode="nearest")
+    def __init__(self, factor: int) -> None:
+        super().__init__()
+        self._enlarge = Enlargement(factor)
+
+    def forward(
+        self, x: Tensor, grow: TemporalGrow, convolution: nn.Conv2d, *, relu: bool
+    ) -> Tensor:
+        """Map (T, C, h, w) to (factor * T, C', 2h, 2w), in time order."""
+        return self._enlarge(x, convolution, grow.conv, relu=relu)
+
+
+@dataclass(frozen=True)
+class _Stage:
+    """Memory blocks at one size, and what enlarges their result."""
+
+    blocks: tuple[MemoryBlock, ...]
+    upsample: Upsample
+    grow: TemporalGrow
+    convolution: nn.Conv2d
+
+    @classmethod
+    def build(cls, c_in: int, c_out: int, factor: int) -> "_Stage":
+        return cls(
+            tuple(MemoryBlock(c_in) for _ in range(_BLOCKS_PER_STAGE)),
+            Upsample(factor),
+            TemporalGrow(c_in, factor),
+            nn.Conv2d(c_in, c_out, 3, padding=1, bias=False),
+        )
+
+    @property
+    def layers(self) -> tuple[nn.Module, ...]:
+        return (*self.blocks, self.upsample, self.grow, self.convolution)
+
+    def remember(self, x: Tensor, memory: DecoderMemory) -> Tensor:
+        """Run the memory blocks on (T, C, h, w)."""
+        for block in self.blocks:
+            x = block(x, memory)
+        return x
+
+    def enlarge(self, x: Tensor, *, relu: bool = False) -> Tensor:
+        """Map (T, C, h, w) to (factor * T, C', 2h, 2w)."""
+        enlarged: Tensor = self.upsample(x, self.grow, self.convolution, relu=relu)
+        return enlarged
 
 
 class TinyDecoder(nn.Module):
@@ -97,29 +139,20 @@ class TinyDecoder(nn.Module):
     def __init__(self, config: TinyDecoderConfig) -> None:
         super().__init__()
         c1, c2, c3, c4 = config.channels
+        clamp = Clamp()
+        first = nn.Conv2d(config.in_channels, c1, 3, padding=1)
+        second = nn.Conv2d(c1, c1, 3, padding=1, bias=False)
+        stages = (_Stage.build(c1, c2, 1), _Stage.build(c2, c3, 2), _Stage.build(c3, c4, 2))
+        third = nn.Conv2d(c4, c4, 3, padding=1, bias=False)
+        last = FewChannels(c4, 3)
+        self._begin = (clamp, first, second)
+        self._stages = stages
+        self._end = (third, last)
         self.decoder = nn.ModuleList(
             [
-                Clamp(),
-                nn.Conv2d(config.in_channels, c1, 3, padding=1),
-                nn.ReLU(),
-                nn.Conv2d(c1, c1, 3, padding=1, bias=False),
-                nn.ReLU(),
-                *(MemoryBlock(c1) for _ in range(3)),
-                Upsample(),
-                TemporalGrow(c1, 1),
-                nn.Conv2d(c1, c2, 3, padding=1, bias=False),
-                *(MemoryBlock(c2) for _ in range(3)),
-                Upsample(),
-                TemporalGrow(c2, 2),
-                nn.Conv2d(c2, c3, 3, padding=1, bias=False),
-                *(MemoryBlock(c3) for _ in range(3)),
-                Upsample(),
-                TemporalGrow(c3, 2),
-                nn.Conv2d(c3, c4, 3, padding=1, bias=False),
-                nn.ReLU(),
-                nn.Conv2d(c4, c4, 3, padding=1, bias=False),
-                nn.ReLU(),
-                nn.Conv2d(c4, 3, 3, padding=1),
+                *(clamp, first, nn.ReLU(), second, nn.ReLU()),
+                *(layer for stage in stages for layer in stage.layers),
+                *(nn.ReLU(), third, nn.ReLU(), last),
             ]
         )
 
@@ -131,24 +164,64 @@ class TinyDecoder(nn.Module):
             repeated = low_quality[:, :1].expand(-1, extra, -1, -1)
             low_quality = torch.cat([repeated, low_quality], dim=1)
         cells = rearrange(
-            low_quality, "c (f t) (h p) (w q) -> f (c t p q) h w", t=FRAMES_PER_LATENT, p=8, q=8
+            low_quality, "c (f t) (h p) (w q) -> f h w (c t p q)", t=FRAMES_PER_LATENT, p=8, q=8
         )
-        inputs = torch.cat([cells, latents.movedim(1, 0)], dim=1)
+        # Channels last in memory: CPUs run these convolutions about twice as fast, and GPUs need
+        # no conversions of layout.
+        inputs = torch.cat([cells, latents.permute(1, 2, 3, 0)], dim=-1).movedim(-1, 1)
+        del cells
+        latents_at_once = 1 if self._last_stage_bytes(inputs[:2]) > _BAND_BYTES else 2
         frames = torch.cat(
-            [self._run(part, memory) for part in torch.split(inputs, _LATENTS_AT_ONCE)]
+            [self._run(part, memory) for part in torch.split(inputs, latents_at_once)]
         )
         return frames[extra:].movedim(1, 0) * 2 - 1
 
     def _run(self, x: Tensor, memory: DecoderMemory) -> Tensor:
         """Map (f, C, h, w) to (4f, 3, 8h, 8w) in about [0, 1]."""
-        layers = iter(self.decoder)
-        for layer in layers:
-            if isinstance(layer, MemoryBlock):
-                x = layer(x, memory)
-            elif isinstance(layer, Upsample):
-                # A 1x1 convolution and a nearest enlargement commute: growing first is 4x cheaper.
-                grow = next(layers)
-                x = layer(grow(x))
-            else:
-                x = layer(x)
-        return x
+        clamp, first, second = self._begin
+        x = convolve_relu(convolve_relu(clamp(x), first), second)
+        for stage in self._stages[:-1]:
+            x = stage.enlarge(stage.remember(x, memory))
+        return torch.cat([self._run_last_stage(part, memory) for part in _groups(x, x.nbytes)])
+
+    def _run_last_stage(self, x: Tensor, memory: DecoderMemory) -> Tensor:
+        """Map (T, C, h, w) to (2T, 3, 2h, 2w)."""
+        x = self._stages[-1].remember(x, memory)
+        return torch.cat([self._finish(part) for part in _groups(x, _finish_bytes(x))])
+
+    def _last_stage_bytes(self, x: Tensor) -> int:
+        """Return the size of one activation that (f, C, h, w) becomes in the last stage."""
+        f, _, height, width = x.shape
+        channels = self._stages[-1].convolution.in_channels
+        return 2 * f * 4 * height * 4 * width * channels * x.element_size()
+
+    def _finish(self, x: Tensor) -> Tensor:
+        """Map (T, C, h, w) to (2T, 3, 2h, 2w), in bands if frames are large.
+
+        From here on frames do not know one another, and rows only their neighbours. Zeros follow
+        the picture's border, so a band that ends inside it is computed with some rows more.
+        """
+        height = x.shape[2]
+        rows = max(1, height // -(-_finish_bytes(x) // _BAND_BYTES))
+        bands = []
+        for top in range(0, height, rows):
+            above = min(top, _BAND_MARGIN)
+            band = x[:, :, top - above : top + rows + _BAND_MARGIN]
+            kept = slice(2 * above, 2 * (above + min(rows, height - top)))
+            bands.append(self._finish_band(band)[:, :, kept])
+        return torch.cat(bands, dim=2)
+
+    def _finish_band(self, x: Tensor) -> Tensor:
+        third, last = self._end
+        frames: Tensor = last(convolve_relu(self._stages[-1].enlarge(x, relu=True), third))
+        return frames
+
+
+def _groups(x: Tensor, size_bytes: int) -> tuple[Tensor, ...]:
+    """Split frames into groups of bounded size, given the size that all of them have."""
+    return torch.split(x, max(1, _BAND_BYTES * len(x) // size_bytes))
+
+
+def _finish_bytes(x: Tensor) -> int:
+    """Return the size of one activation that (T, C, h, w) becomes at the full size."""
+    return 2 * 4 * x.numel() * x.element_size()

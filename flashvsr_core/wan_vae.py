@@ -13,7 +13,9 @@ from einops import rearrange
 from torch import Tensor, nn
 
 from flashvsr_core.decoder import DecoderMemory
-from flashvsr_core.lq_projection import ChannelNorm
+from flashvsr_core.kernels.channel_norm import ChannelNorm, channel_norm, norm_silu
+from flashvsr_core.kernels.convolution import Enlargement, runs_on_hopper
+from flashvsr_core.kernels.derived import Derived
 
 _WAN21_MEAN = (
     -0.7571, -0.7089, -0.9113, 0.1075, -0.1745, 0.9653, -0.1517, 1.5508,
@@ -61,18 +63,48 @@ class CausalConv3d(nn.Conv3d):
 
     def __init__(self, c_in: int, c_out: int, kernel: tuple[int, int, int]) -> None:
         super().__init__(c_in, c_out, kernel, padding=(0, kernel[1] // 2, kernel[2] // 2))
+        self._flat = Derived(_flatten)
 
-    def run(self, x: Tensor, memory: DecoderMemory) -> Tensor:
-        """Map (1, C, t, h, w) to as many frames."""
-        past = memory[self] if self in memory else x.new_zeros(_past_shape(x))
-        joined = torch.cat([past, x], dim=2)
-        memory[self] = joined[:, :, -_PAST:]
-        convolved: Tensor = self(joined)
-        return convolved
+    def run(self, x: Tensor, memory: DecoderMemory, residual: Tensor | None = None) -> Tensor:
+        """Map (t, h, w, C) to (t, h, w, C'), plus `residual` if given."""
+        past = memory.get(self)
+        recent = x[-_PAST:]
+        if len(x) < _PAST:
+            before = torch.zeros_like(x) if past is None else past[-1:]
+            recent = torch.cat([before, x])
+        memory[self] = recent
+        if runs_on_hopper(x) and self.in_channels % 32 == 0:
+            return self._run_fused(x, past, residual)
+        first = x.new_zeros((_PAST, *x.shape[1:])) if past is None else past
+        joined = torch.cat([first, x]).movedim(-1, 0).unsqueeze(0)
+        weight = self.weight.contiguous(memory_format=torch.channels_last_3d)
+        padding = (0, *self.padding[1:])
+        convolved = F.conv3d(joined, weight, self.bias, padding=padding)[0].movedim(0, -1)
+        return convolved if residual is None else convolved + residual
+
+    def _run_fused(self, x: Tensor, past: Tensor | None, residual: Tensor | None) -> Tensor:
+        from flashvsr_core.kernels.fused.stream_conv import convolve_stream
+
+        assert self.bias is not None
+        weight, bias = self._flat(self.weight, self.bias)
+        out = convolve_stream(
+            x.contiguous(),
+            past,
+            weight,
+            kernel=self.kernel_size[1],
+            frames=_PAST + 1,
+            bias=bias,
+            residual=None if residual is None else residual.contiguous(),
+        )
+        return out[..., : self.out_channels]
 
 
-def _past_shape(x: Tensor) -> tuple[int, ...]:
-    return (*x.shape[:2], _PAST, *x.shape[3:])
+def _flatten(weight: Tensor, bias: Tensor) -> list[Tensor]:
+    """Flatten for the fused kernel, which wants a multiple of 8 results."""
+    from flashvsr_core.kernels.fused.stream_conv import flatten_weight
+
+    spare = -len(bias) % 8
+    return [F.pad(flatten_weight(weight), (0, spare)), F.pad(bias, (0, spare))]
 
 
 class ResidualBlock(nn.Module):
@@ -80,37 +112,27 @@ class ResidualBlock(nn.Module):
 
     def __init__(self, c_in: int, c_out: int) -> None:
         super().__init__()
+        norm1, norm2 = ChannelNorm(c_in), ChannelNorm(c_out)
+        first = CausalConv3d(c_in, c_out, (3, 3, 3))
+        second = CausalConv3d(c_out, c_out, (3, 3, 3))
+        self._parts = (norm1, first, norm2, second)
+        # The identity is the dropout of training, which the checkpoint's numbering counts.
         self.residual = nn.Sequential(
-            ChannelNorm(c_in),
-            nn.SiLU(),
-            CausalConv3d(c_in, c_out, (3, 3, 3)),
-            ChannelNorm(c_out),
-            nn.SiLU(),
-            nn.Identity(),  # the dropout of training, which the checkpoint's numbering counts
-            CausalConv3d(c_out, c_out, (3, 3, 3)),
+            norm1, nn.SiLU(), first, norm2, nn.SiLU(), nn.Identity(), second
         )
         self.shortcut = nn.Identity() if c_in == c_out else nn.Conv3d(c_in, c_out, 1)
 
     def run(self, x: Tensor, memory: DecoderMemory) -> Tensor:
-        """Map (1, C_in, t, h, w) to (1, C_out, t, h, w)."""
-        shortcut: Tensor = self.shortcut(x)
-        for layer in self.residual:
-            x = layer.run(x, memory) if isinstance(layer, CausalConv3d) else layer(x)
-        summed: Tensor = x + shortcut
-        return summed
+        """Map (t, h, w, C_in) to (t, h, w, C_out)."""
+        norm1, first, norm2, second = self._parts
+        hidden = first.run(norm_silu(x, norm1.gamma), memory)
+        shortcut = x if isinstance(self.shortcut, nn.Identity) else _mix(x, self.shortcut)
+        return second.run(norm_silu(hidden, norm2.gamma), memory, residual=shortcut)
 
 
-class FrameNorm(nn.Module):
-    """RMS norm over the channels of (T, C, h, w)."""
-
-    def __init__(self, channels: int) -> None:
-        super().__init__()
-        self.gamma = nn.Parameter(torch.ones(channels, 1, 1))
-
-    def forward(self, x: Tensor) -> Tensor:
-        """Scale every position's channel vector to length sqrt(C), then by gamma."""
-        scaled: Tensor = F.normalize(x, dim=1) * (x.shape[1] ** 0.5) * self.gamma
-        return scaled
+def _mix(x: Tensor, layer: nn.Conv2d | nn.Conv3d) -> Tensor:
+    """Apply a convolution over single pixels to (..., C)."""
+    return F.linear(x, layer.weight.flatten(1), layer.bias)
 
 
 class FrameAttention(nn.Module):
@@ -118,21 +140,16 @@ class FrameAttention(nn.Module):
 
     def __init__(self, channels: int) -> None:
         super().__init__()
-        self.norm = FrameNorm(channels)
+        self.norm = ChannelNorm(channels, extra_dims=2)
         self.to_qkv = nn.Conv2d(channels, 3 * channels, 1)
         self.proj = nn.Conv2d(channels, channels, 1)
 
     def forward(self, x: Tensor) -> Tensor:
-        """Transform (1, C, t, h, w)."""
-        height, width = x.shape[-2:]
-        frames = rearrange(x, "1 c t h w -> t c h w")
-        q, k, v = rearrange(
-            self.to_qkv(self.norm(frames)), "t (n c) h w -> n t 1 (h w) c", n=3
-        ).unbind(0)
-        attended = F.scaled_dot_product_attention(q, k, v)
-        attended = rearrange(attended, "t 1 (h w) c -> t c h w", h=height, w=width)
-        summed: Tensor = x + rearrange(self.proj(attended), "t c h w -> 1 c t h w")
-        return summed
+        """Transform (t, h, w, C)."""
+        mixed = _mix(channel_norm(x, self.norm.gamma), self.to_qkv)
+        q, k, v = mixed.flatten(1, 2).unsqueeze(1).chunk(3, dim=-1)
+        attended = F.scaled_dot_product_attention(q, k, v)[:, 0].unflatten(1, x.shape[1:3])
+        return x + _mix(attended, self.proj)
 
 
 class Resample(nn.Module):
@@ -140,23 +157,22 @@ class Resample(nn.Module):
 
     def __init__(self, channels: int, *, doubles_time: bool) -> None:
         super().__init__()
-        self.resample = nn.Sequential(
-            nn.Upsample(scale_factor=2, mode="nearest"),
-            nn.Conv2d(channels, channels // 2, 3, padding=1),
-        )
+        convolution = nn.Conv2d(channels, channels // 2, 3, padding=1)
+        self._convolution = (convolution,)
+        self.resample = nn.Sequential(nn.Upsample(scale_factor=2, mode="nearest"), convolution)
         self.time_conv = CausalConv3d(channels, 2 * channels, (3, 1, 1)) if doubles_time else None
+        self._enlarge = Enlargement()
 
     def run(self, x: Tensor, memory: DecoderMemory) -> Tensor:
-        """Map (1, C, t, h, w) to (1, C/2, t or 2t, 2h, 2w)."""
+        """Map (t, h, w, C) to (t or 2t, 2h, 2w, C/2)."""
         if self.time_conv is not None:
-            if self.time_conv in memory:
-                x = rearrange(self.time_conv.run(x, memory), "1 (k c) t h w -> 1 c (t k) h w", k=2)
+            if memory.get(self.time_conv) is not None:
+                grown = self.time_conv.run(x, memory)
+                x = rearrange(grown, "t h w (k c) -> (t k) h w c", k=2)
             else:
                 # A stream's first frame stands alone, and is never seen by later ones here.
-                memory[self.time_conv] = x.new_zeros(_past_shape(x))
-        frames = self.resample(rearrange(x, "1 c t h w -> t c h w"))
-        video: Tensor = rearrange(frames, "t c h w -> 1 c t h w")
-        return video
+                memory[self.time_conv] = x.new_zeros((_PAST, *x.shape[1:]))
+        return self._enlarge(x.movedim(-1, 1), *self._convolution).movedim(1, -1)
 
 
 class _DecoderNetwork(nn.Module):
@@ -180,18 +196,17 @@ class _DecoderNetwork(nn.Module):
                 *_stage(middle // 2, narrow),
             ]
         )
-        self.head = nn.Sequential(
-            ChannelNorm(narrow), nn.SiLU(), CausalConv3d(narrow, 3, (3, 3, 3))
-        )
+        norm, last = ChannelNorm(narrow), CausalConv3d(narrow, 3, (3, 3, 3))
+        self._last = (norm, last)
+        self.head = nn.Sequential(norm, nn.SiLU(), last)
 
     def run(self, x: Tensor, memory: DecoderMemory) -> Tensor:
-        """Map (1, 16, t, h, w) to (1, 3, T, 8h, 8w)."""
-        for layer in [self.conv1, *self.middle, *self.upsamples, *self.head]:
-            if isinstance(layer, CausalConv3d | ResidualBlock | Resample):
-                x = layer.run(x, memory)
-            else:
-                x = layer(x)
-        return x
+        """Map (t, h, w, 16) to (T, 8h, 8w, 3)."""
+        x = self.conv1.run(x, memory)
+        for layer in [*self.middle, *self.upsamples]:
+            x = layer(x) if isinstance(layer, FrameAttention) else layer.run(x, memory)
+        norm, last = self._last
+        return last.run(norm_silu(x, norm.gamma), memory)
 
 
 def _stage(c_in: int, c_out: int) -> list[ResidualBlock]:
@@ -214,8 +229,7 @@ class WanVAE(nn.Module):
 
     def decode(self, latents: Tensor, low_quality: Tensor, memory: DecoderMemory) -> Tensor:
         """Decode the next latent frames of a stream; see `Decoder`."""
-        mean = self.latent_mean.view(1, -1, 1, 1, 1).to(latents)
-        std = self.latent_std.view(1, -1, 1, 1, 1).to(latents)
-        hidden = self.conv2(latents.unsqueeze(0) * std + mean)
-        frames = [self.decoder.run(part, memory) for part in hidden.split(1, dim=2)]
-        return torch.cat(frames, dim=2)[0].clamp(-1, 1)
+        mean, std = self.latent_mean.to(latents), self.latent_std.to(latents)
+        hidden = _mix(latents.permute(1, 2, 3, 0) * std + mean, self.conv2)
+        frames = [self.decoder.run(part, memory) for part in hidden.split(1)]
+        return torch.cat(frames).movedim(-1, 0).clamp(-1, 1)

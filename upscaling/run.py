@@ -11,6 +11,7 @@ from torch import Tensor
 from flashvsr_core import FlashVSR, Geometry, StreamSettings
 from media.frame import Frame, FrameSink, FrameSource
 from media.prefetch import BackgroundSink, Prefetch
+from upscaling.fetch import Fetch
 
 QUEUED_FRAMES = 16
 """Frames that may wait between two of the three stages: two chunks."""
@@ -66,14 +67,22 @@ def upscale(
     """
     started = time.monotonic()
     waiting: deque[Frame] = deque()
+    fetched: deque[Fetch] = deque()
     done = 0
 
     def progress() -> Progress:
         return Progress(done, source.frame_count, time.monotonic() - started)
 
     def write(batch: Tensor) -> None:
+        """Begin to fetch a batch, and write the one before it while the GPU goes on."""
+        fetched.append(Fetch(batch))
+        if len(fetched) > 1 or batch.device.type == "cpu":
+            write_fetched()
+
+    def write_fetched() -> None:
         nonlocal done
-        for pixels in batch.cpu().numpy():
+        batch = fetched.popleft().wait()
+        for pixels in batch.numpy():
             frame = waiting.popleft()
             out.write(pixels, frame.pts, frame.duration)
         done += len(batch)
@@ -88,4 +97,6 @@ def upscale(
                 write(batch)
         for batch in stream.flush():
             write(batch)
+        while fetched:
+            write_fetched()
     return progress()

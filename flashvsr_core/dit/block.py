@@ -1,6 +1,8 @@
 """One DiT block: self-attention over chosen windows, cross-attention to the prompt, feed-forward.
 
-Attributes carry the released checkpoint's parameter names.
+Every part but the choice of keys treats window rows one by one. The rows of a first chunk are run
+one after the other, so that it needs hardly more memory than a later chunk. Attributes carry the
+released checkpoint's parameter names.
 """
 
 from collections.abc import Sequence
@@ -10,39 +12,77 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from flashvsr_core.dit.attention import AttentionBackend
-from flashvsr_core.dit.block_mask import pool_blocks, select_blocks
+from flashvsr_core.dit import block_mask
+from flashvsr_core.dit.attention import Attend
 from flashvsr_core.dit.memory import KeyValueMemory
-from flashvsr_core.dit.rope import HEAD_DIM, rotate
+from flashvsr_core.dit.rope import HEAD_DIM
+from flashvsr_core.kernels.feed_forward import gelu_linear
+from flashvsr_core.kernels.norm import EPS, add_norm, norm
+from flashvsr_core.kernels.pooling import pool_blocks
+from flashvsr_core.kernels.rms_rotate import rms_norm, rms_rotate
 
-EPS = 1e-6
+Rotation = tuple[Tensor, Tensor]
+
+_FFN_TOKENS = 16_384
+"""Tokens in the wide layer at the same time; enough to fill a GPU."""
 
 
 @dataclass(frozen=True)
 class ChunkContext:
     """What every layer of one chunk shares."""
 
-    rotation: tuple[Tensor, Tensor]
-    """Cosine and sine of the chunk's positions, (L, 64) float32 each."""
+    rotations: Sequence[Rotation]
+    """Cosine and sine of each window row's positions, (tokens, 64) float32 each."""
     local: Tensor
     """(S, S) bool: the blocks near enough to be seen."""
     budget: int
     memory: KeyValueMemory
-    attend: AttentionBackend
+    attend: Attend
+
+
+@dataclass(frozen=True)
+class Row:
+    """One window row between two blocks, with the last update not yet added to it.
+
+    The next norm reads the row anyway, and adds the update on the way.
+    """
+
+    tokens: Tensor
+    """(tokens, D)."""
+    update: Tensor | None = None
+    """(tokens, D)."""
+    gate: Tensor | None = None
+    """(D,), multiplies the update."""
+
+    def add_norm(self, factor: Tensor, offset: Tensor) -> tuple[Tensor, Tensor]:
+        """Return the row with its update, and its norm; (tokens, D) each."""
+        if self.update is None:
+            return self.tokens, norm(self.tokens, factor, offset)
+        return add_norm(self.tokens, self.update, self.gate, factor, offset)
+
+
+@dataclass(frozen=True)
+class Modulation:
+    """What the time embedding makes of one block, computed once per model; (D,) each."""
+
+    attention_factor: Tensor
+    attention_offset: Tensor
+    attention_gate: Tensor
+    ffn_factor: Tensor
+    ffn_offset: Tensor
+    ffn_gate: Tensor
 
 
 class RMSNorm(nn.Module):
-    """Root mean square norm over the full width, computed in float32."""
+    """The weight of a root mean square norm over the full width."""
 
     def __init__(self, width: int) -> None:
         super().__init__()
         self.weight = nn.Parameter(torch.ones(width))
 
     def forward(self, x: Tensor) -> Tensor:
-        """Normalise (..., D); the result keeps x's dtype."""
-        wide = x.float()
-        scaled = wide * torch.rsqrt(wide.square().mean(dim=-1, keepdim=True) + EPS)
-        return scaled.to(x.dtype) * self.weight
+        """Normalise (L, D) in float32; the result keeps x's dtype."""
+        return rms_norm(x, self.weight)
 
 
 class SelfAttention(nn.Module):
@@ -57,14 +97,19 @@ class SelfAttention(nn.Module):
         self.norm_q = RMSNorm(width)
         self.norm_k = RMSNorm(width)
 
-    def forward(self, x: Tensor, layer: int, chunk: ChunkContext) -> Tensor:
-        """Attend from (L, D) in window order; the chunk's memory takes the new keys."""
-        q = rotate(_heads(self.norm_q(self.q(x))), chunk.rotation)
-        k = rotate(_heads(self.norm_k(self.k(x))), chunk.rotation)
-        v = _heads(self.v(x))
-        seen = chunk.memory.write(layer, k, v, pool_blocks(k))
-        mask = select_blocks(pool_blocks(q), seen.pooled, chunk.local, chunk.budget)
-        attended = chunk.attend(q, seen.keys, seen.values, mask)
+    def remember(self, x: Tensor, layer: int, row: int, chunk: ChunkContext) -> None:
+        """Write the keys and values of one window row (tokens, D) into the chunk's memory."""
+        place = chunk.memory.place(layer, row)
+        rms_rotate(self.k(x), self.norm_k.weight, chunk.rotations[row], out=place.keys)
+        torch.addmm(self.v.bias, x, self.v.weight.t(), out=place.values.flatten(1))
+        pool_blocks(place.keys, out=place.pooled)
+
+    def forward(self, x: Tensor, layer: int, row: int, chunk: ChunkContext) -> Tensor:
+        """Attend from one window row (tokens, D) to all that the memory shows this layer."""
+        q = rms_rotate(self.q(x), self.norm_q.weight, chunk.rotations[row])
+        seen = chunk.memory.visible(layer)
+        mask = block_mask.select_blocks(pool_blocks(q), seen.pooled, chunk.local, chunk.budget)
+        attended = chunk.attend(q, seen.keys, seen.values, mask, seen.blocks)
         projected: Tensor = self.o(attended.flatten(1))
         return projected
 
@@ -85,12 +130,11 @@ class CrossAttention(nn.Module):
         """Return keys and values (1, K, text tokens, 128) of an embedded prompt (tokens, D)."""
         keys = _heads(self.norm_k(self.k(context)))
         values = _heads(self.v(context))
-        return _batch(keys).contiguous(), _batch(values).contiguous()
+        return keys.contiguous(), values.contiguous()
 
     def forward(self, x: Tensor, prompt: tuple[Tensor, Tensor]) -> Tensor:
         """Attend from (L, D) to the prompt's keys and values."""
-        q = _batch(_heads(self.norm_q(self.q(x))))
-        attended = F.scaled_dot_product_attention(q, *prompt)
+        attended = F.scaled_dot_product_attention(_heads(self.norm_q(self.q(x))), *prompt)
         projected: Tensor = self.o(attended[0].movedim(0, 1).flatten(1))
         return projected
 
@@ -103,42 +147,61 @@ class Block(nn.Module):
         self.self_attn = SelfAttention(width)
         self.cross_attn = CrossAttention(width)
         self.norm3 = nn.LayerNorm(width, eps=EPS)
-        self.ffn = nn.Sequential(
-            nn.Linear(width, ffn_width), nn.GELU(approximate="tanh"), nn.Linear(ffn_width, width)
-        )
+        first, second = nn.Linear(width, ffn_width), nn.Linear(ffn_width, width)
+        self._ffn = (first, second)
+        self.ffn = nn.Sequential(first, nn.GELU(approximate="tanh"), second)
         self.modulation = nn.Parameter(torch.zeros(1, 6, width))
 
     def forward(
         self,
-        x: Tensor,
+        rows: Sequence[Row],
         layer: int,
-        modulation: Sequence[Tensor],
+        modulation: Modulation,
         prompt: tuple[Tensor, Tensor],
         chunk: ChunkContext,
-    ) -> Tensor:
-        """Transform (L, D) in window order; `modulation` is what `modulate` gave at load."""
-        shift_a, scale_a, gate_a, shift_f, scale_f, gate_f = modulation
-        x = x + gate_a * self.self_attn(modulated_norm(x, shift_a, scale_a), layer, chunk)
-        x = x + self.cross_attn(self.norm3(x), prompt)
-        out: Tensor = x + gate_f * self.ffn(modulated_norm(x, shift_f, scale_f))
+    ) -> list[Row]:
+        """Transform the chunk's window rows; its memory takes their keys."""
+        begun = [
+            row.add_norm(modulation.attention_factor, modulation.attention_offset) for row in rows
+        ]
+        # A row sees the whole chunk, later rows too.
+        for index, (_, normed) in enumerate(begun):
+            self.self_attn.remember(normed, layer, index, chunk)
+        return [
+            self._finish(x, self.self_attn(normed, layer, index, chunk), modulation, prompt)
+            for index, (x, normed) in enumerate(begun)
+        ]
+
+    def _finish(
+        self, x: Tensor, attended: Tensor, modulation: Modulation, prompt: tuple[Tensor, Tensor]
+    ) -> Row:
+        x, normed = add_norm(
+            x, attended, modulation.attention_gate, self.norm3.weight, self.norm3.bias
+        )
+        x, normed = add_norm(
+            x,
+            self.cross_attn(normed, prompt),
+            None,
+            modulation.ffn_factor,
+            modulation.ffn_offset,
+        )
+        return Row(x, self._feed_forward(normed), modulation.ffn_gate)
+
+    def _feed_forward(self, x: Tensor) -> Tensor:
+        """Map (tokens, D) to the same, some tokens at a time: the hidden layer is wide."""
+        first, second = self._ffn
+        out = torch.empty_like(x)
+        for part, place in zip(x.split(_FFN_TOKENS), out.split(_FFN_TOKENS), strict=True):
+            torch.addmm(second.bias, gelu_linear(part, first), second.weight.t(), out=place)
         return out
 
-    def modulate(self, time_modulation: Tensor) -> tuple[Tensor, ...]:
-        """Return shift, scale, gate for attention and for feed-forward, (D,) each."""
-        return (self.modulation + time_modulation)[0].unbind(0)
-
-
-def modulated_norm(x: Tensor, shift: Tensor, scale: Tensor) -> Tensor:
-    """Layer norm without parameters, then `* (1 + scale) + shift`."""
-    return F.layer_norm(x, x.shape[-1:], eps=EPS) * (1 + scale) + shift
+    def modulate(self, time_modulation: Tensor) -> Modulation:
+        """Return the block's modulation for the time embedding's part (1, 6, D)."""
+        shift_a, scale_a, gate_a, shift_f, scale_f, gate_f = (self.modulation + time_modulation)[0]
+        return Modulation(1 + scale_a, shift_a, gate_a, 1 + scale_f, shift_f, gate_f)
 
 
 def _heads(x: Tensor) -> Tensor:
-    """(L, D) -> (L, K, 128)."""
+    """(L, D) -> (1, K, L, 128)."""
     heads: Tensor = x.unflatten(-1, (-1, HEAD_DIM))
-    return heads
-
-
-def _batch(x: Tensor) -> Tensor:
-    """(L, K, 128) -> (1, K, L, 128)."""
-    return x.movedim(0, 1).unsqueeze(0)
+    return heads.movedim(0, 1).unsqueeze(0)

@@ -10,7 +10,7 @@ import torch
 from einops import rearrange
 from torch import Tensor, nn
 
-from flashvsr_core.dit.block import Block, ChunkContext, modulated_norm
+from flashvsr_core.dit.block import Block, ChunkContext, Modulation, Row
 from flashvsr_core.dit.windows import Grid, from_windows, to_windows
 
 TIMESTEP = 1000.0
@@ -54,8 +54,9 @@ class DiTConfig:
 class Conditioning:
     """Everything that depends on the prompt and the timestep alone, computed once per model."""
 
-    block_modulation: tuple[tuple[Tensor, ...], ...]
+    block_modulation: tuple[Modulation, ...]
     head_modulation: tuple[Tensor, Tensor]
+    """Factor and offset of the last norm, (D,) each."""
     prompt: tuple[tuple[Tensor, Tensor], ...]
     """Cross-attention keys and values of every block, (1, K, text tokens, 128)."""
 
@@ -68,9 +69,10 @@ class Head(nn.Module):
         self.head = nn.Linear(config.width, config.latent_channels * PATCH * PATCH)
         self.modulation = nn.Parameter(torch.zeros(1, 2, config.width))
 
-    def forward(self, x: Tensor, modulation: tuple[Tensor, Tensor]) -> Tensor:
+    def forward(self, row: Row, modulation: tuple[Tensor, Tensor]) -> Tensor:
         """Map (L, D) to (L, 64)."""
-        projected: Tensor = self.head(modulated_norm(x, *modulation))
+        _, normed = row.add_norm(*modulation)
+        projected: Tensor = self.head(normed)
         return projected
 
 
@@ -106,7 +108,7 @@ class DiT(nn.Module):
         blocks = [block for block in self.blocks if isinstance(block, Block)]
         return Conditioning(
             block_modulation=tuple(block.modulate(time_modulation) for block in blocks),
-            head_modulation=(shift, scale),
+            head_modulation=(1 + scale, shift),
             prompt=tuple(block.cross_attn.remember(text) for block in blocks),
         )
 
@@ -147,12 +149,15 @@ class DiT(nn.Module):
         """
         _, f, height, width = noise.shape
         grid = Grid(f, height // PATCH, width // PATCH)
-        x = self.embed_patches(noise) + lq_tokens
+        tokens = self.embed_patches(noise) + lq_tokens
+        rows = [Row(row) for row in tokens.split(grid.tokens_per_row)]
+        del tokens
         chunk.memory.begin_chunk(grid.rows)
         for layer, block in enumerate(self.blocks):
-            x = block(
-                x, layer, conditioning.block_modulation[layer], conditioning.prompt[layer], chunk
+            rows = block(
+                rows, layer, conditioning.block_modulation[layer], conditioning.prompt[layer], chunk
             )
         chunk.memory.end_chunk()
-        patches = from_windows(self.head(x, conditioning.head_modulation), grid)
+        velocity = torch.cat([self.head(row, conditioning.head_modulation) for row in rows])
+        patches = from_windows(velocity, grid)
         return rearrange(patches, "f h w (p q c) -> c f (h p) (w q)", p=PATCH, q=PATCH)

@@ -43,11 +43,3 @@ def _angles(start: int, count: int, dim: int, device: torch.device) -> Tensor:
     positions = torch.arange(start, start + count, dtype=torch.float64, device=device)
     exponents = torch.arange(0, dim, 2, dtype=torch.float64, device=device) / dim
     return torch.outer(positions, _THETA**-exponents)
-
-
-def rotate(x: Tensor, rotation: tuple[Tensor, Tensor]) -> Tensor:
-    """Rotate consecutive pairs of (L, K, 128) by (L, 64) angles; the result keeps x's dtype."""
-    cos, sin = (part.unsqueeze(1) for part in rotation)
-    even, odd = x.float().unflatten(-1, (-1, 2)).unbind(-1)
-    rotated = torch.stack([even * cos - odd * sin, even * sin + odd * cos], dim=-1)
-    return rotated.flatten(-2).to(x.dtype)

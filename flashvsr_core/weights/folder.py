@@ -9,6 +9,7 @@ from torch import Tensor, nn
 
 from flashvsr_core.dit.model import DiT, DiTConfig
 from flashvsr_core.errors import WeightsError
+from flashvsr_core.kernels.convolution import use_channels_last
 from flashvsr_core.lq_projection import LQProjection, LQProjectionConfig
 from flashvsr_core.tiny_decoder import TinyDecoder, TinyDecoderConfig
 from flashvsr_core.wan_vae import LatentStatistics, WanVAE, WanVAEConfig
@@ -115,9 +116,10 @@ class WeightsFolder:
 
     def tiny_decoder(self, device: torch.device, dtype: torch.dtype) -> TinyDecoder:
         """Load the tiny conditional decoder."""
-        return self._load(
+        decoder = self._load(
             TINY_DECODER, lambda shapes: TinyDecoder(TinyDecoderConfig.of(shapes)), device, dtype
         )
+        return use_channels_last(decoder)
 
     def wan_vae(self, device: torch.device, dtype: torch.dtype) -> WanVAE:
         """Load the Wan VAE's decoder, with the folder's own latent statistics if it has some."""

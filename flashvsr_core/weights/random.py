@@ -35,6 +35,13 @@ CONFIGS = {
         WanVAEConfig(base=4, latent_channels=16),
         text_tokens=8,
     ),
+    "nano": ModelConfig(
+        DiTConfig(width=128, ffn_width=1024, layers=2, text_width=64),
+        LQProjectionConfig(768, 48, 96, 128),
+        TinyDecoderConfig(784, (128, 64, 16, 16)),
+        WanVAEConfig(base=8, latent_channels=16),
+        text_tokens=8,
+    ),
     "released": ModelConfig(
         DiTConfig(width=1536, ffn_width=8960, layers=30),
         LQProjectionConfig(768, 2048, 3072, 1536),
@@ -85,7 +92,7 @@ def write_random_weights(
     records = {}
     for piece, module in modules.items():
         shapes = {key: tensor.shape for key, tensor in module.state_dict().items()}
-        tensors = {key: _draw(key, shape, generator).to(dtype) for key, shape in shapes.items()}
+        tensors = {key: draw(key, shape, generator).to(dtype) for key, shape in shapes.items()}
         path = folder / piece.converted_file
         save_file(tensors, path)
         records[path.name] = record_of(path, version, f"random, {config_name}, seed {seed}")
@@ -98,11 +105,12 @@ def write_random_weights(
     return manifest
 
 
-def _draw(key: str, shape: torch.Size, generator: torch.Generator) -> Tensor:
-    """Draw one tensor so that activations keep about their size from layer to layer."""
+def draw(key: str, shape: torch.Size, generator: torch.Generator) -> Tensor:
+    """Draw one tensor, float32 on the generator's device; activations keep about their size."""
+    device = generator.device
     if key.endswith("gamma") or (".norm" in key and key.endswith("weight")):
-        return torch.ones(shape)
+        return torch.ones(shape, device=device)
     if key.endswith("bias"):
-        return torch.zeros(shape)
+        return torch.zeros(shape, device=device)
     fan_in = shape[-1] if "modulation" in key else shape[1:].numel()
-    return torch.randn(shape, generator=generator).div_(fan_in**0.5)
+    return torch.randn(shape, generator=generator, device=device).div_(fan_in**0.5)

@@ -1,8 +1,9 @@
 import pytest
 import torch
 
-from flashvsr_core.dit.block_mask import budget_of, local_mask, pool_blocks, select_blocks
+from flashvsr_core.dit.block_mask import budget_of, local_mask, select_blocks
 from flashvsr_core.dit.windows import Grid
+from flashvsr_core.kernels.pooling import pool_blocks
 
 
 @pytest.mark.parametrize(("down", "across", "reach"), [(1, 1, 9), (2, 3, 3), (5, 3, 4), (6, 11, 9)])

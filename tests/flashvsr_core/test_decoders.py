@@ -32,3 +32,16 @@ def test_no_frame_depends_on_later_latents() -> None:
     latents, frames = torch.randn(16, 4, 4, 4), torch.randn(3, 13, 32, 32)
     early = decoder.decode(latents[:, :2], frames[:, :5], DecoderMemory())
     assert torch.allclose(decoder.decode(latents, frames, DecoderMemory())[:, :5], early, atol=1e-5)
+
+
+@pytest.mark.parametrize("limit", [1, 40_000])
+@torch.no_grad()
+def test_bands_and_groups_change_nothing(limit: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Frames too large for one pass are taken apart; borders inside the picture must not show."""
+    torch.manual_seed(0)
+    decoder = TinyDecoder(TinyDecoderConfig(784, (16, 8, 8, 8)))
+    latents, low_quality = torch.randn(16, 4, 12, 10), torch.rand(3, 13, 96, 80)
+    whole = decoder.decode(latents, low_quality, DecoderMemory())
+    monkeypatch.setattr("flashvsr_core.tiny_decoder._BAND_BYTES", limit)
+    parts = decoder.decode(latents, low_quality, DecoderMemory())
+    assert torch.allclose(parts, whole, atol=1e-5)

@@ -2,8 +2,9 @@ import pytest
 import torch
 
 from flashvsr_core.dit.memory import KeyValueMemory
-from flashvsr_core.dit.rope import rotate, rotation_for
+from flashvsr_core.dit.rope import rotation_for
 from flashvsr_core.dit.windows import Grid, from_windows, to_windows
+from flashvsr_core.kernels.rms_rotate import rotate
 
 CPU = torch.device("cpu")
 
@@ -17,33 +18,47 @@ def test_window_order_goes_there_and_back() -> None:
     assert first == [f * 384 + h * 24 + w for f in (0, 1) for h in range(8) for w in range(8)]
 
 
+@pytest.mark.parametrize("shared", [True, False])
 @pytest.mark.parametrize("kept_rows", [0, 1, 2, 3, 5])
-def test_the_ring_shows_what_joining_and_cutting_would(kept_rows: int) -> None:
+def test_the_pool_shows_what_joining_and_cutting_would(kept_rows: int, shared: bool) -> None:
     """Against the plain rule: join, attend, then drop one row if more than `kept_rows` are held."""
     grid = Grid(2, 8, 16)
     memory = KeyValueMemory(
-        layers=2, heads=1, kept_rows=kept_rows, grid=grid, device=CPU, dtype=torch.float32
+        layers=3,
+        heads=1,
+        kept_rows=kept_rows,
+        grid=grid,
+        device=CPU,
+        dtype=torch.float32,
+        shared=shared,
     )
-    size = memory.keys.nbytes
     held: list[torch.Tensor] = []
     for index in range(12):
         rows = [torch.randn(grid.tokens_per_row, 1, 128) for _ in range(3 if index == 0 else 1)]
         memory.begin_chunk(len(rows))
-        for layer in range(2):
-            own = torch.cat(rows) + layer
-            pooled = own.unflatten(0, (-1, 128)).mean(1)
-            seen = memory.write(layer, own, -own, pooled)
+        for layer in range(3):
+            for row, own in enumerate(rows):
+                place = memory.place(layer, row)
+                place.keys.copy_(own + layer)
+                place.values.copy_(-own - layer)
+                place.pooled.copy_((own + layer).unflatten(0, (-1, 128)).mean(1))
+            seen = memory.visible(layer)
             expected = held + rows
-            assert len(seen.keys) == len(expected) * grid.tokens_per_row
-            shown = seen.keys.unflatten(0, (len(expected), -1))[memory.order]
+            blocks = seen.keys.unflatten(0, (-1, 128))
+            if seen.blocks is None:
+                assert not shared
+            else:
+                blocks = blocks[seen.blocks.long()]
+                assert torch.equal(seen.values.unflatten(0, (-1, 128))[seen.blocks.long()], -blocks)
+            assert torch.allclose(seen.pooled, blocks.mean(1))
+            shown = blocks.flatten(0, 1).unflatten(0, (len(expected), -1))[memory.order]
             assert torch.equal(shown, torch.stack(expected) + layer)
-            assert torch.equal(seen.values, -seen.keys)
-            assert torch.allclose(seen.pooled, seen.keys.unflatten(0, (-1, 128)).mean(1))
         memory.end_chunk()
         held = held + rows
         if len(held) > kept_rows:
             held = held[1:]
-    assert memory.keys.nbytes == size
+    if shared:
+        assert len(memory.keys) == (3 * max(3, kept_rows) + 1) * grid.tokens_per_row
 
 
 @pytest.mark.parametrize("first_latent", [0, 6, 1_024, 5_000_000])

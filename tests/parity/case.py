@@ -15,7 +15,8 @@ from torch import Tensor, nn
 
 from flashvsr_core.color import MATCHERS, ColorFix
 from flashvsr_core.decoder import Decoder, DecoderMemory
-from flashvsr_core.dit.attention import choose_backend
+from flashvsr_core.dit.attention import AttentionBackend, choose_backend
+from flashvsr_core.dit.block import Row
 from flashvsr_core.dit.block_mask import local_mask
 from flashvsr_core.dit.model import DiT
 from flashvsr_core.dit.windows import Grid, from_windows, to_windows
@@ -176,20 +177,24 @@ def _run_dit(
     blocks: list[Tensor] = []
     exact = choose_backend("reference", _CPU)
 
-    def attend(q: Tensor, k: Tensor, v: Tensor, mask: Tensor) -> Tensor:
+    def attend(
+        q: Tensor, k: Tensor, v: Tensor, mask: Tensor, key_blocks: Tensor | None = None
+    ) -> Tensor:
         order = torch.tensor(region.attention_memory.order)
         masks.append(mask.unflatten(-1, (len(order), -1))[:, :, order].flatten(-2))
-        return exact(q, k, v, mask)
+        return exact.attend(q, k, v, mask, key_blocks)
 
-    def keep_block0(_module: nn.Module, _inputs: object, output: Tensor) -> None:
-        blocks.append(output)
+    def keep_block0(_module: nn.Module, _inputs: object, output: list[Row]) -> None:
+        # The feed-forward part is added by the norm that follows; any factor and offset will do.
+        unit = torch.ones(dit.config.width)
+        blocks.append(torch.cat([row.add_norm(unit, unit)[0] for row in output]))
 
     network = Network(
         dit=dit,
         conditioning=dit.condition(prompt),
         lq_projection=None,  # type: ignore[arg-type]  # the tokens are at hand
         decoder=None,  # type: ignore[arg-type]  # checked on its own
-        attend=attend,
+        attention=AttentionBackend("seen", attend, exact.scattered),
         device=_CPU,
         dtype=torch.float32,
     )
@@ -212,7 +217,12 @@ def _run_dit(
             "block.0.tokens": from_windows(blocks.pop(), grid).flatten(0, 2),
             "velocity": velocity,
             "latents": latents[chunk.index],
-            **{f"layer.{layer}.mask": mask for layer, mask in enumerate(masks)},
+            **{
+                f"layer.{layer}.mask": torch.cat(
+                    masks[layer * grid.rows : (layer + 1) * grid.rows], 1
+                )
+                for layer in range(dit.config.layers)
+            },
         }
         places = {"block.0.tokens": seen.block0, "velocity": seen.velocity, "latents": seen.latents}
         for name, actual in found.items():

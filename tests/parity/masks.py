@@ -7,8 +7,9 @@ import torch
 from safetensors.torch import load_file
 
 from flashvsr_core.dit.attention import available_backends, choose_backend
-from flashvsr_core.dit.block_mask import local_mask, pool_blocks, select_blocks
+from flashvsr_core.dit.block_mask import local_mask, select_blocks
 from flashvsr_core.dit.rope import HEAD_DIM
+from flashvsr_core.kernels.pooling import pool_blocks
 from tests.parity.report import Report
 
 _CPU = torch.device("cpu")
@@ -60,7 +61,7 @@ def _check_attention(path: Path, report: Report) -> None:
     tensors = load_file(path)
     expected = tensors.get("out_f64", tensors.get("out"))
     for name in available_backends(_CPU):
-        attend = choose_backend(name, _CPU)
+        attend = choose_backend(name, _CPU).attend
         out = attend(tensors["q"], tensors["k"], tensors["v"], tensors["mask"][0])
         report.compare(
             f"masks/attention, {name}", [(out, expected)] if expected is not None else []

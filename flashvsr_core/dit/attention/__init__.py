@@ -6,9 +6,10 @@ keeps none. Dense attention is not among them: it is another function, and visib
 
 from flashvsr_core.dit.attention.choice import (
     BACKEND_NAMES,
+    Attend,
     AttentionBackend,
     available_backends,
     choose_backend,
 )
 
-__all__ = ["BACKEND_NAMES", "AttentionBackend", "available_backends", "choose_backend"]
+__all__ = ["BACKEND_NAMES", "Attend", "AttentionBackend", "available_backends", "choose_backend"]

@@ -3,6 +3,8 @@
 It is fast on Ampere. The package has no wheels for current torch and is built from source.
 """
 
+from functools import lru_cache
+
 import torch
 from block_sparse_attn import block_sparse_attn_func
 from torch import Tensor
@@ -11,15 +13,16 @@ _HEAD_FROM_MASK = 1
 """A head whose blocks come from the mask; 0 would be dense, a negative number streaming."""
 
 
-def attend(q: Tensor, k: Tensor, v: Tensor, mask: Tensor) -> Tensor:
-    """Attend with the package's variable-length call; see `AttentionBackend`."""
+def attend(q: Tensor, k: Tensor, v: Tensor, mask: Tensor, blocks: Tensor | None = None) -> Tensor:
+    """Attend with the package's variable-length call; see `Attend`."""
+    assert blocks is None
     out: Tensor = block_sparse_attn_func(
         q,
         k,
         v,
-        _integers([0, q.shape[0]], q.device),
-        _integers([0, k.shape[0]], q.device),
-        _integers([_HEAD_FROM_MASK] * q.shape[1], q.device),
+        _integers((0, q.shape[0]), q.device),
+        _integers((0, k.shape[0]), q.device),
+        _integers((_HEAD_FROM_MASK,) * q.shape[1], q.device),
         None,
         mask.unsqueeze(0).contiguous(),
         q.shape[0],
@@ -35,7 +38,9 @@ def attend(q: Tensor, k: Tensor, v: Tensor, mask: Tensor) -> Tensor:
     return out.masked_fill_(_empty_rows(mask), 0.0)
 
 
-def _integers(values: list[int], device: torch.device) -> Tensor:
+@lru_cache(maxsize=64)
+def _integers(values: tuple[int, ...], device: torch.device) -> Tensor:
+    # Kept: a copy from the host would wait for the GPU in every layer.
     return torch.tensor(values, dtype=torch.int32, device=device)
 
 

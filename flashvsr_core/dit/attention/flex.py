@@ -20,8 +20,9 @@ def _kernel(device_type: str) -> Any:  # noqa: ANN401  (torch.compile has no use
     return flex_attention
 
 
-def attend(q: Tensor, k: Tensor, v: Tensor, mask: Tensor) -> Tensor:
-    """Attend with FlexAttention; see `AttentionBackend`."""
+def attend(q: Tensor, k: Tensor, v: Tensor, mask: Tensor, blocks: Tensor | None = None) -> Tensor:
+    """Attend with FlexAttention; see `Attend`."""
+    assert blocks is None
     out: Tensor = _kernel(q.device.type)(
         *(x.movedim(0, 1).unsqueeze(0) for x in (q, k, v)), block_mask=_block_mask(mask)
     )

@@ -7,8 +7,8 @@ from torch import Tensor
 from flashvsr_core.dit.windows import WINDOW_TOKENS
 
 
-def attend(q: Tensor, k: Tensor, v: Tensor, mask: Tensor) -> Tensor:
-    """Attend query block by query block to the kept key blocks alone; see `AttentionBackend`."""
+def attend(q: Tensor, k: Tensor, v: Tensor, mask: Tensor, blocks: Tensor | None = None) -> Tensor:
+    """Attend query block by query block to the kept key blocks alone; see `Attend`."""
     out = torch.zeros_like(q)
     k_blocks = k.unflatten(0, (-1, WINDOW_TOKENS))
     v_blocks = v.unflatten(0, (-1, WINDOW_TOKENS))
@@ -17,6 +17,8 @@ def attend(q: Tensor, k: Tensor, v: Tensor, mask: Tensor) -> Tensor:
             index = kept.nonzero().flatten().to(q.device)
             if index.numel() == 0:
                 continue
+            if blocks is not None:
+                index = blocks[index]
             rows = slice(block * WINDOW_TOKENS, (block + 1) * WINDOW_TOKENS)
             out[rows, head] = F.scaled_dot_product_attention(
                 q[None, None, rows, head],

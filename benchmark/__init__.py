@@ -1,0 +1,1 @@
+"""Speed and memory of the engine at true size, measured the same way on every machine."""

@@ -1,0 +1,1 @@
+"""The fused forms, in Triton: imported only where they run."""
