@@ -5,7 +5,7 @@ help: ## List the targets
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/\1\t\2/p' $(MAKEFILE_LIST) | expand -t 12
 
 setup: ## Install Debian and Python packages into .venv
-	scripts/setup engine service dev
+	scripts/setup engine service evaluation training dev
 
 demo: ## Set up and enlarge the repository's clip
 	scripts/demo

@@ -1,29 +1,20 @@
-"""`flashvsr upscale`: enlarge one video, image or folder of images."""
+"""`flashvsr upscale`: enlarge a video, an image, a folder of images, or a folder of videos."""
 
 import json
-import resource
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, Literal
+from typing import Annotated, Literal
 
 import typer
 
-from cli.errors import UsageError
-from cli.folders import default_weights
-from cli.progress import progress_bar
-from cli.sizes import parse_size
-from media.encoding import Encoding
-from media.frame import FrameSource
-from media.open import open_sink, open_source
-
-if TYPE_CHECKING:
-    from flashvsr_core import FlashVSR, Geometry
-    from upscaling import Progress
+from cli.enlarging import Enlarger, Machine, Options
+from cli.errors import FAILED, UsageError
+from cli.video_folder import enlarge_folder, holds_videos
 
 
 def upscale(
     path: Annotated[
-        Path, typer.Argument(metavar="INPUT", help="A video, image or folder of images.")
+        Path, typer.Argument(metavar="INPUT", help="A video, an image, or a folder of either.")
     ],
     output: Annotated[Path, typer.Argument(metavar="OUTPUT", help="Appears when it is whole.")],
     scale: Annotated[int | None, typer.Option(help="2, 3 or 4.", show_default="4")] = None,
@@ -42,7 +33,7 @@ def upscale(
     ] = None,
     seed: Annotated[int, typer.Option(help="Same seed, same result.")] = 0,
     attention: Annotated[
-        str, typer.Option(help="auto, block_sparse_attn, flex or reference.")
+        str, typer.Option(help="auto, or a backend that `flashvsr doctor` lists.")
     ] = "auto",
     device: Annotated[str, typer.Option(help="auto, cuda, cuda:N or cpu.")] = "auto",
     color: Annotated[
@@ -75,110 +66,38 @@ def upscale(
     ] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print the result as JSON.")] = False,
 ) -> None:
-    """Enlarge a video: same frames, same timing, same sound."""
+    """Enlarge a video: same frames, same timing, same sound.
+
+    Of a folder with videos, at any depth, each is enlarged into OUTPUT under its own name; begun
+    again, it goes on with what is not finished. A folder with nothing but images is one sequence.
+    """
+    options = Options(
+        scale=scale,
+        size=size,
+        seed=seed,
+        color=color,
+        codec=codec,
+        bit_depth=bit_depth,
+        crf=crf,
+        preset=preset,
+        tile=tile,
+        local_range=local_range,
+        sparse_ratio=sparse_ratio,
+    )
+    machine = Machine(pipeline, weights, model_version, attention, device, hardware, hwaccel)
+    enlarger = Enlarger(options, machine)
+    has_bar = sys.stderr.isatty() and not as_json
+    if holds_videos(path):
+        fates = enlarge_folder(
+            enlarger, options, pipeline, path, output, overwrite=overwrite, has_bar=has_bar,
+            as_json=as_json,
+        )  # fmt: skip
+        if fates["failed"]:
+            raise typer.Exit(FAILED)
+        return
     if output.exists() and not overwrite:
         raise UsageError(f"{output} exists; add --overwrite or choose another name")
-    if scale is not None and size is not None:
-        raise UsageError("--scale and --size exclude each other; give one of them")
-    with open_source(path, hwaccel=hwaccel) as source:
-        depth = _depth_of(source) if bit_depth is None else bit_depth
-        if depth not in (8, 10):
-            raise UsageError(f"A bit depth of {depth} is not supported; choose 8 or 10")
-        encoding = Encoding(
-            codec=codec or ("h264" if depth == 8 else "hevc"),
-            bit_depth=10 if depth == 10 else 8,
-            crf=crf,
-            preset=preset,
-            hardware=hardware,
-        )
-        # Torch takes seconds to import, so mistakes in the arguments are reported before it.
-        from flashvsr_core import FlashVSR, StreamSettings
-        from upscaling import upscale as run
-
-        geometry = _geometry(source, scale, size)
-        settings = StreamSettings(
-            seed=seed,
-            color=color,
-            bit_depth=depth,
-            local_range=local_range,
-            sparse_ratio=sparse_ratio,
-            tile_px=tile,
-        )
-        sink = open_sink(
-            output, source, geometry.output.width_px, geometry.output.height_px, encoding
-        )
-        try:
-            for note in getattr(sink, "notes", ()):
-                print(note, file=sys.stderr)
-            model = FlashVSR.load(
-                weights or _find_weights(),
-                pipeline=pipeline,
-                device=device,
-                attention=attention,
-                version=model_version,
-            )
-            with progress_bar(path.name, is_shown=sys.stderr.isatty() and not as_json) as update:
-                done = run(model, source, sink, geometry, settings, update)
-        except BaseException:
-            sink.abort()
-            raise
-    _print_result(output, geometry, done, model, as_json=as_json)
-
-
-def _depth_of(source: FrameSource) -> int:
-    return 8 if source.bit_depth == 8 else 10
-
-
-def _geometry(source: FrameSource, scale: int | None, size: str | None) -> "Geometry":
-    from flashvsr_core import Size, plan_geometry
-
-    frame = Size(source.height_px, source.width_px)
-    if size is None:
-        return plan_geometry(frame, scale=4 if scale is None else scale)
-    width_px, height_px = parse_size(size)
-    return plan_geometry(frame, output=Size(height_px, width_px))
-
-
-def _find_weights() -> Path:
-    folder = default_weights()
-    if folder is None:
-        raise UsageError(
-            "No weights were found; run 'flashvsr weights download', or give a folder with"
-            " --weights"
-        )
-    return folder
-
-
-def _print_result(
-    output: Path, geometry: "Geometry", done: "Progress", model: "FlashVSR", *, as_json: bool
-) -> None:
-    memory = _peak_memory(model)
-    if as_json:
-        facts: dict[str, Any] = {
-            "output": str(output),
-            "width_px": geometry.output.width_px,
-            "height_px": geometry.output.height_px,
-            "frames": done.frames_done,
-            "elapsed_s": round(done.elapsed_s, 3),
-            "frames_per_second": round(done.frames_per_second, 3),
-            "device": str(model.network.device),
-            **memory,
-        }
-        print(json.dumps(facts))
-        return
-    names = {"peak_memory_bytes": "memory", "peak_gpu_memory_bytes": "GPU memory"}
-    peak = ", ".join(f"{value / 2**30:.2f} GiB {names[key]}" for key, value in memory.items())
-    print(
-        f"{output}: {done.frames_done} frames of {geometry.output} in {done.elapsed_s:.1f} s"
-        f" ({done.frames_per_second:.2f} frames/s; {peak})"
-    )
-
-
-def _peak_memory(model: "FlashVSR") -> dict[str, int]:
-    # Linux counts the peak resident set in KiB.
-    peaks = {"peak_memory_bytes": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024}
-    if model.network.device.type == "cuda":
-        import torch
-
-        peaks["peak_gpu_memory_bytes"] = torch.cuda.max_memory_allocated(model.network.device)
-    return peaks
+    made = enlarger.enlarge(path, output, has_bar=has_bar)
+    for note in made.notes:
+        print(note, file=sys.stderr)
+    print(json.dumps(made.as_json()) if as_json else made)

@@ -104,7 +104,7 @@ def random(
         typer.Argument(metavar="[DIR]", help="A new folder; a standard place if left out."),
     ] = None,
     config: Annotated[
-        Literal["tiny-test", "released"], typer.Option(help="Sizes of the model.")
+        Literal["tiny-test", "nano", "released"], typer.Option(help="Sizes of the model.")
     ] = "tiny-test",
     version: Annotated[Version, typer.Option(help="What the manifest says.")] = "v1",
     seed: Annotated[int, typer.Option(help="Same seed, same files.")] = 0,

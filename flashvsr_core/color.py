@@ -5,6 +5,7 @@ detail from the model.
 """
 
 from collections.abc import Callable
+from functools import cache
 from typing import Literal, get_args
 
 import torch
@@ -48,9 +49,15 @@ def match_wavelet(result: Tensor, source: Tensor) -> Tensor:
     return (result - _low_band(result) + _low_band(source)).clamp_(-1.0, 1.0)
 
 
+@cache
+def _binomial(device: torch.device) -> Tensor:
+    # Kept: a copy from the host would wait for all that the device has to do.
+    return torch.tensor([0.25, 0.5, 0.25], device=device)
+
+
 def _low_band(frames: Tensor) -> Tensor:
     """Blur (3, T, H, W) by a 3x3 binomial kernel with dilations 1, 2, 4, 8, 16 in turn."""
-    binomial = torch.tensor([0.25, 0.5, 0.25], device=frames.device)
+    binomial = _binomial(frames.device)
     band = frames.movedim(1, 0)
     channels = band.shape[1]
     vertical = binomial.view(1, 1, 3, 1).expand(channels, 1, 3, 1)

@@ -105,19 +105,18 @@ def mirror_pad(planes: Tensor, canvas: Size) -> Tensor:
     """Extend (..., H, W) at the bottom and the right by reflection, any number of times over."""
     height, width = planes.shape[-2:]
     if height != canvas.height_px:
-        rows = mirror_indices(height, canvas.height_px).to(planes.device)
+        rows = mirror_indices(height, canvas.height_px, planes.device)
         planes = planes.index_select(-2, rows)
     if width != canvas.width_px:
-        columns = mirror_indices(width, canvas.width_px).to(planes.device)
+        columns = mirror_indices(width, canvas.width_px, planes.device)
         planes = planes.index_select(-1, columns)
     return planes
 
 
-def mirror_indices(length: int, padded: int) -> Tensor:
+def mirror_indices(length: int, padded: int, device: torch.device | None = None) -> Tensor:
     """Return `padded` indices that run 0, 1, ... length-1 and back, without doubling the ends."""
-    if length == 1:
-        return torch.zeros(padded, dtype=torch.long)
-    index = torch.arange(padded) % (2 * length - 2)
+    # Made on the device: a copy from the host would wait for all that the device has to do.
+    index = torch.arange(padded, device=device) % max(1, 2 * length - 2)
     return torch.where(index < length, index, 2 * length - 2 - index)
 
 

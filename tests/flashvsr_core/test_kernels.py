@@ -13,21 +13,21 @@ if not GPU:
 pytest.importorskip("triton")
 
 from flashvsr_core.kernels.block_lists import list_blocks  # noqa: E402
-from flashvsr_core.kernels.fused.block_lists import list_blocks_fused  # noqa: E402
 from flashvsr_core.kernels.chances import local_softmax  # noqa: E402
-from flashvsr_core.kernels.fused.chances import local_softmax_fused  # noqa: E402
 from flashvsr_core.kernels.channel_norm import norm_silu  # noqa: E402
-from flashvsr_core.kernels.fused.channel_norm import norm_silu_fused  # noqa: E402
 from flashvsr_core.kernels.convolution import Enlargement, PairConvolution  # noqa: E402
+from flashvsr_core.kernels.fused.block_lists import list_blocks_fused  # noqa: E402
+from flashvsr_core.kernels.fused.chances import local_softmax_fused  # noqa: E402
+from flashvsr_core.kernels.fused.channel_norm import norm_silu_fused  # noqa: E402
 from flashvsr_core.kernels.fused.few_channels import convolve_to_few  # noqa: E402
-from flashvsr_core.kernels.fusing import without_fusing  # noqa: E402
-from flashvsr_core.kernels.norm import add_norm, norm  # noqa: E402
 from flashvsr_core.kernels.fused.norm import add_norm_fused  # noqa: E402
-from flashvsr_core.kernels.pooling import pool_blocks  # noqa: E402
 from flashvsr_core.kernels.fused.pooling import pool_blocks_fused  # noqa: E402
-from flashvsr_core.kernels.rms_rotate import rms_norm, rms_rotate  # noqa: E402
 from flashvsr_core.kernels.fused.rms_rotate import rms_rotate_fused  # noqa: E402
 from flashvsr_core.kernels.fused.stream_conv import convolve_stream, flatten_weight  # noqa: E402
+from flashvsr_core.kernels.fusing import without_fusing  # noqa: E402
+from flashvsr_core.kernels.norm import add_norm, norm  # noqa: E402
+from flashvsr_core.kernels.pooling import pool_blocks  # noqa: E402
+from flashvsr_core.kernels.rms_rotate import rms_norm, rms_rotate  # noqa: E402
 
 DEVICE = torch.device("cuda" if GPU else "cpu")
 

@@ -13,6 +13,7 @@ def test_the_engine_computes_the_authors_numbers(parity_folder: Path) -> None:
     assert report.checked >= 14, "\n".join(report.lines)
 
 
+@pytest.mark.heavy
 @pytest.mark.skipif(
     not SHARED.is_dir(), reason="the full parity folder lies outside the repository"
 )

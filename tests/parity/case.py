@@ -174,20 +174,20 @@ def _run_dit(
 ) -> tuple[dict[int, Tensor], Seen]:
     seen = Seen()
     masks: list[Tensor] = []
-    blocks: list[Tensor] = []
+    outputs: list[Tensor] = []
     exact = choose_backend("reference", _CPU)
 
     def attend(
-        q: Tensor, k: Tensor, v: Tensor, mask: Tensor, key_blocks: Tensor | None = None
+        q: Tensor, k: Tensor, v: Tensor, mask: Tensor, blocks: Tensor | None = None
     ) -> Tensor:
         order = torch.tensor(region.attention_memory.order)
         masks.append(mask.unflatten(-1, (len(order), -1))[:, :, order].flatten(-2))
-        return exact.attend(q, k, v, mask, key_blocks)
+        return exact.attend(q, k, v, mask, blocks)
 
     def keep_block0(_module: nn.Module, _inputs: object, output: list[Row]) -> None:
         # The feed-forward part is added by the norm that follows; any factor and offset will do.
         unit = torch.ones(dit.config.width)
-        blocks.append(torch.cat([row.add_norm(unit, unit)[0] for row in output]))
+        outputs.append(torch.cat([row.add_norm(unit, unit)[0] for row in output]))
 
     network = Network(
         dit=dit,
@@ -214,7 +214,7 @@ def _run_dit(
         velocity = region.predict(chunk, noise, windowed)
         latents[chunk.index] = noise - velocity
         found = {
-            "block.0.tokens": from_windows(blocks.pop(), grid).flatten(0, 2),
+            "block.0.tokens": from_windows(outputs.pop(), grid).flatten(0, 2),
             "velocity": velocity,
             "latents": latents[chunk.index],
             **{

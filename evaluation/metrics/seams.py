@@ -1,0 +1,42 @@
+"""Whether the chunks that a stream is made of can be seen."""
+
+from itertools import pairwise
+
+import numpy as np
+import numpy.typing as npt
+
+from evaluation.errors import MetricUnavailableError
+from evaluation.methods import chunk_borders
+from evaluation.metrics.metric import Frames
+
+FLOOR_LEVELS = 0.05
+"""Below this much change between two frames a ratio of changes means nothing."""
+
+
+class SeamRatio:
+    """Change between frames at chunk borders over change elsewhere; 1 means no visible seam.
+
+    Each change of the output is first divided by the change of the truth (where there is one) at
+    the same place, so that motion does not count as a seam.
+    """
+
+    name = "seam_ratio"
+    higher_is_better = False
+    needs_truth = False
+
+    def measure(self, output: Frames, truth: Frames | None) -> float:
+        """Return the ratio of the two means."""
+        borders = np.array([index - 1 for index in chunk_borders(len(output))], dtype=int)
+        if not len(borders):
+            raise MetricUnavailableError("the clip ends before its second chunk")
+        change = frame_changes(output) + FLOOR_LEVELS
+        if truth is not None:
+            change = change / (frame_changes(truth) + FLOOR_LEVELS)
+        is_border = np.zeros(len(change), dtype=bool)
+        is_border[borders] = True
+        return float(change[is_border].mean() / change[~is_border].mean())
+
+
+def frame_changes(frames: Frames) -> npt.NDArray[np.float64]:
+    """Return (T-1,) mean absolute differences between neighbours, in 8-bit levels."""
+    return np.array([np.abs(b.astype(np.int16) - a).mean() for a, b in pairwise(frames)])

@@ -1,0 +1,1 @@
+"""The training recipe of FlashVSR: data, the three stages, and the small model made with them."""

@@ -1,0 +1,143 @@
+"""Stage 3: one step instead of many, by distribution matching, with the pixels in view.
+
+The student begins as stage 2's model and runs at pure noise, as in a stream. A frozen teacher
+(stage 1) and a critic that follows the student tell where its latents differ in distribution; flow
+matching, pixel and perceptual terms tie them to the ground truth. With `decoder_lr` the tiny
+decoder learns along, so that it meets the latents that it will get.
+"""
+
+from collections.abc import Mapping
+from pathlib import Path
+
+import torch
+from torch import Tensor, nn
+
+from flashvsr_core.tiny_decoder import TinyDecoder
+from training.batch import Batch
+from training.config import StageConfig
+from training.diffusion import Denoiser, match_distribution, match_flow
+from training.forward import tiny_decoder
+from training.latent_space import LatentSpace
+from training.losses import charbonnier, mean_square, psnr_db
+from training.networks import (
+    DIT,
+    LQ_PROJECTION,
+    TINY_DECODER,
+    build_tiny_decoder,
+    find_model,
+    freeze,
+    load_piece,
+)
+from training.perceptual import load_perceptual
+from training.stages.flow_matching import pattern_of, trained_denoiser
+from training.stages.stage import LAG, Player, Terms, weigh
+
+
+class _Student(nn.Module):
+    def __init__(
+        self,
+        config: StageConfig,
+        space: LatentSpace,
+        student: Denoiser,
+        decoder: TinyDecoder,
+        judges: tuple[Denoiser, Denoiser],
+    ) -> None:
+        super().__init__()
+        self.dit, self.projection, self.decoder = student.dit, student.projection, decoder
+        self._config, self._space, self._student = config, space, student
+        # In a tuple, so that they are no submodules: their gradients are not this player's.
+        self._judges = judges
+        self._perceptual = load_perceptual(config.perceptual)
+
+    def forward(self, batch: Batch, _handed: Mapping[str, Tensor]) -> Terms:
+        config = self._config
+        emitted = batch.high[:, :, :-LAG]
+        truth = self._space.encode(emitted)
+        noise = batch.noise_like(truth)
+        sigma = torch.ones(len(noise), device=noise.device)
+        velocity = self._student.velocity(noise, batch.low, sigma, pattern_of(config, batch))
+        clean = noise - velocity
+        frames = tiny_decoder.decode_clips(self.decoder, clean, batch.low[:, :, :-LAG])
+        named = {
+            # At pure noise flow matching is the distance of the latents.
+            "flow": mean_square(clean, truth),
+            "pixel": charbonnier(frames, emitted),
+            "perceptual": self._perceptual(frames, emitted),
+        }
+        if config.losses.get("distribution"):
+            named["distribution"] = match_distribution(
+                *self._judges, batch, clean, config.diffusion.shift
+            )
+        terms = weigh(config, named)
+        logged = {
+            **terms.logged,
+            "psnr_db": psnr_db(frames, emitted),
+            "psnr_db_bicubic": psnr_db(batch.low[:, :, :-LAG], emitted),
+        }
+        return Terms(terms.loss, logged, {"clean": clean.detach()})
+
+
+class _Critic(nn.Module):
+    def __init__(self, config: StageConfig, critic: Denoiser) -> None:
+        super().__init__()
+        self.dit, self.projection = critic.dit, critic.projection
+        self._config, self._critic = config, critic
+
+    def forward(self, batch: Batch, handed: Mapping[str, Tensor]) -> Terms:
+        loss = match_flow(self._critic, batch, handed["clean"], self._config.diffusion.shift)
+        return Terms(loss, {"loss": loss.detach()})
+
+
+class DistillationStage:
+    """Trains the one-step student, its critic, and the tiny decoder if it has a learning rate."""
+
+    def __init__(self, config: StageConfig, runs: Path, device: torch.device) -> None:
+        """Begin with the student of stage 2, and a critic like the teacher."""
+        model = find_model(config.model)
+        self._config = config
+        self._student = trained_denoiser(config, runs, "streaming", device)
+        self._critic = trained_denoiser(config, runs, "full_attention", device)
+        teacher = trained_denoiser(config, runs, "full_attention", device)
+        freeze(teacher.dit)
+        freeze(teacher.projection)
+        decoder = load_piece(build_tiny_decoder(model), runs, "decoder", TINY_DECODER)
+        self._decoder = decoder.to(device)
+        if not config.decoder_lr:
+            freeze(self._decoder)
+        self._objective = _Student(
+            config,
+            LatentSpace(runs, model, device),
+            self._student,
+            self._decoder,
+            (teacher, self._critic),
+        )
+
+    @property
+    def pieces(self) -> Mapping[str, nn.Module]:
+        """Student, decoder and critic."""
+        return {
+            DIT: self._student.dit,
+            LQ_PROJECTION: self._student.projection,
+            TINY_DECODER: self._decoder,
+            f"critic_{DIT}": self._critic.dit,
+            f"critic_{LQ_PROJECTION}": self._critic.projection,
+        }
+
+    @property
+    def players(self) -> tuple[Player, ...]:
+        """The student, and the critic if the distribution counts."""
+        config = self._config
+        lr = config.optimizer.lr
+        groups = [(self._student.dit, lr), (self._student.projection, lr)]
+        if config.decoder_lr:
+            groups.append((self._decoder, config.decoder_lr))
+        student = Player("student", self._objective, tuple(groups))
+        if not config.losses.get("distribution"):
+            return (student,)
+        critic_lr = config.diffusion.critic_lr
+        critic = Player(
+            "critic",
+            _Critic(config, self._critic),
+            ((self._critic.dit, critic_lr), (self._critic.projection, critic_lr)),
+        )
+        return (student, critic)

@@ -1,0 +1,224 @@
+"""The training loop: the same for every stage, on one process or many."""
+
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+from torch import Tensor, nn
+
+from training.averaging import WeightsAverage, tensors_of
+from training.batch import Batch
+from training.checkpoint import Checkpoint, State, find_checkpoint, load_checkpoint, save_checkpoint
+from training.config import StageConfig
+from training.errors import TrainingError
+from training.feed import Feed, PairSource
+from training.log import Log
+from training.networks import fill_piece
+from training.processes import Processes
+from training.schedule import RateSchedule
+from training.stages import STAGES, Player, Terms
+
+
+@dataclass(frozen=True)
+class RunLimits:
+    """Where one run ends; the stage's configuration says where the stage ends."""
+
+    minutes: float | None = None
+    """Stop, and write a checkpoint, after so many minutes of training."""
+    steps: int | None = None
+    """Stop after this step of the stage, in place of the configuration's last one."""
+    finish: bool = False
+    """Let the learning rate fall to 0 by the end of `minutes`: the stage ends with this run."""
+
+
+class Trainer:
+    """One stage in one process."""
+
+    def __init__(
+        self,
+        config: StageConfig,
+        runs: Path,
+        source: PairSource,
+        processes: Processes,
+        *,
+        resume: bool,
+    ) -> None:
+        """Build the stage, and go on from its newest checkpoint if `resume`.
+
+        Raises:
+            TrainingError: an earlier stage is missing, there is a checkpoint and `resume` is off,
+                or it does not fit.
+
+        """
+        if config.stage not in STAGES:
+            raise TrainingError(
+                f"There is no stage '{config.stage}'; choose one of: {', '.join(STAGES)}."
+            )
+        self._config, self._runs, self._processes = config, runs, processes
+        device = processes.device
+        torch.manual_seed(config.seed)
+        self._stage = STAGES[config.stage](config, runs, device)
+        self._autocast = config.precision == "bf16" or (
+            config.precision == "auto" and device.type == "cuda"
+        )
+        self._optimizers = {p.name: _optimizer(p, config) for p in self._stage.players}
+        self._objectives = {p.name: processes.wrap(p.objective) for p in self._stage.players}
+        self._average = WeightsAverage(self._stage.pieces, config.optimizer.average_decay)
+        self._step, self._minutes, self._warm_from = 0, 0.0, 0
+        if find_checkpoint(runs, config.stage):
+            if not resume:
+                raise TrainingError(
+                    f"{runs / config.stage} holds a checkpoint already; add --resume to go on from"
+                    " it, or give another folder."
+                )
+            self._restore(load_checkpoint(runs, config.stage))
+        self._feed = Feed(source, config, processes.share(config.data.slots), device)
+
+    def _restore(self, checkpoint: Checkpoint) -> None:
+        if checkpoint.state.model != self._config.model:
+            raise TrainingError(
+                f"The checkpoint is of the model '{checkpoint.state.model}', the configuration of"
+                f" '{self._config.model}'; give another folder."
+            )
+        for piece, module in self._stage.pieces.items():
+            fill_piece(module, checkpoint.weights, piece)
+        self._average.take(checkpoint.averaged)
+        self._step, self._minutes = checkpoint.state.step, checkpoint.state.minutes
+        if checkpoint.optimizers is None:
+            self._warm_from = self._step
+            return
+        self._warm_from = int(checkpoint.optimizers["warm_from"])
+        for name, optimizer in self._optimizers.items():
+            if name in checkpoint.optimizers:
+                optimizer.load_state_dict(checkpoint.optimizers[name])
+
+    @property
+    def minutes(self) -> float:
+        """Time spent in this stage, all runs together."""
+        return self._minutes
+
+    def run(self, limits: RunLimits) -> int:
+        """Train until a limit is met; returns the number of finished steps of the stage."""
+        config = self._config
+        last = min(limits.steps or config.steps, config.steps)
+        rates = RateSchedule(config.optimizer, config.steps, self._warm_from)
+        is_first = self._processes.rank == 0
+        log = Log(self._runs, config.stage, self._step) if is_first else None
+        started = saved = time.monotonic()
+        spent_before = self._minutes
+        batches = self._feed.ahead(self._step)
+        logged: dict[str, Tensor] = {}
+        factor = 0.0
+        try:
+            while self._step < last:
+                spent = self._processes.agree(time.monotonic() - started) / 60
+                self._minutes = spent_before + spent
+                if limits.minutes is not None and spent >= limits.minutes:
+                    break
+                share = spent / limits.minutes if limits.finish and limits.minutes else None
+                factor = rates.factor(self._step, share)
+                logged = self._advance(next(batches), factor)
+                if self._step % config.log_steps == 0 or self._step == last:
+                    self._describe(log, logged, factor)
+                    logged = {}
+                unsaved = self._processes.agree(time.monotonic() - saved) / 60
+                if unsaved >= config.checkpoint_minutes:
+                    self._save()
+                    saved = time.monotonic()
+            if logged:
+                self._describe(log, logged, factor)
+        finally:
+            batches.close()
+            if log:
+                log.close()
+        self._save()
+        return self._step
+
+    def _advance(self, batches: list[Batch], factor: float) -> dict[str, Tensor]:
+        """Do one step with this process's slots; the terms of all players, averaged over slots."""
+        sums: dict[str, Tensor] = {}
+        for player in self._stage.players:
+            self._optimizers[player.name].zero_grad(set_to_none=True)
+        for index, batch in enumerate(batches):
+            handed: Mapping[str, Tensor] = {}
+            for player in self._stage.players:
+                terms = self._learn(player, batch, handed, len(batches), index)
+                handed = terms.handed
+                for name, value in terms.logged.items():
+                    key = name if len(self._stage.players) == 1 else f"{player.name}_{name}"
+                    sums[key] = sums.get(key, 0.0) + value / len(batches)
+        for player in self._stage.players:
+            optimizer = self._optimizers[player.name]
+            for group in optimizer.param_groups:
+                group["lr"] = group["full_lr"] * factor
+            parameters = [p for group in optimizer.param_groups for p in group["params"]]
+            norm = nn.utils.clip_grad_norm_(parameters, self._config.optimizer.gradient_limit)
+            # A gradient that is not finite is not learned from, and the log tells of it.
+            if torch.isfinite(norm):
+                optimizer.step()
+            sums[f"{player.name}_gradient"] = norm.detach()
+        self._step += 1
+        self._average.follow(self._step)
+        return sums
+
+    def _learn(
+        self,
+        player: Player,
+        batch: Batch,
+        handed: Mapping[str, Tensor],
+        slots: int,
+        index: int,
+    ) -> Terms:
+        objective = self._objectives[player.name]
+        device = self._processes.device.type
+        with self._processes.hold_gradients(objective, is_last=index == slots - 1):
+            with torch.autocast(device, torch.bfloat16, enabled=self._autocast):
+                terms: Terms = objective(batch, handed)
+            (terms.loss / slots).backward()
+        return terms
+
+    def _describe(self, log: Log | None, logged: Mapping[str, Tensor], factor: float) -> None:
+        """Write one line, the mean over all processes; every process takes part."""
+        names = sorted(logged)
+        values = torch.stack([logged[name].float() for name in names])
+        averaged = self._processes.average(values).tolist()
+        if log:
+            log.write(
+                {
+                    "step": self._step,
+                    "minutes": round(self._minutes, 3),
+                    "rate": round(factor, 4),
+                    **{name: round(v, 6) for name, v in zip(names, averaged, strict=True)},
+                }
+            )
+
+    def _save(self) -> None:
+        if self._processes.rank == 0:
+            state = State(self._config.stage, self._config.model, self._step, self._minutes)
+            optimizers = {name: o.state_dict() for name, o in self._optimizers.items()}
+            save_checkpoint(
+                self._runs,
+                Checkpoint(
+                    state,
+                    tensors_of(self._stage.pieces),
+                    self._average.tensors,
+                    {"warm_from": self._warm_from, **optimizers},
+                ),
+            )
+        self._processes.wait()
+
+
+def _optimizer(player: Player, config: StageConfig) -> torch.optim.AdamW:
+    settings = config.optimizer
+    first, second = settings.betas
+    return torch.optim.AdamW(
+        [
+            {"params": list(module.parameters()), "lr": lr, "full_lr": lr}
+            for module, lr in player.groups
+        ],
+        betas=(first, second),
+        weight_decay=settings.weight_decay,
+        fused=any(p.is_cuda for module, _ in player.groups for p in module.parameters()),
+    )
