@@ -1,4 +1,4 @@
-"""`python -m api`: serve, or make and revoke keys as the operator."""
+"""`python -m api`: serve, make and revoke keys as the operator, or say who may sign in."""
 
 # ruff: noqa: T201 - a command speaks by printing
 
@@ -9,6 +9,7 @@ import sys
 from collections.abc import Sequence
 
 from api.first_keys import create_first_key
+from api.first_users import USER_ACTS, add_user_commands, make_first_link
 from api.settings import ApiSettings, read_settings
 from jobs.api_key import EVERY_TENANT, OPERATOR, SCOPES, KeyLimits, NewApiKey
 from jobs.errors import JobsError
@@ -19,6 +20,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     chosen = _parser().parse_args(arguments)
     try:
         settings = read_settings()
+        if chosen.command == "users":
+            return USER_ACTS[chosen.action](settings, chosen)
         if chosen.command != "keys":
             return _serve(settings)
         act = {"create": _create, "first": _first, "list": _list, "revoke": _revoke}
@@ -34,7 +37,15 @@ def _serve(settings: ApiSettings) -> int:
     logging.basicConfig(
         level=settings.log_level.upper(), format="%(asctime)s %(levelname)s %(name)s %(message)s"
     )
-    make_server(settings).run()
+    server = make_server(settings)
+    if link := make_first_link(settings):
+        # Printed and not logged: for half an hour it is as good as a password.
+        print(
+            f"Nobody can sign in to the dashboard yet; become its first user: {link}",
+            file=sys.stderr,
+            flush=True,
+        )
+    server.run()
     return 0
 
 
@@ -46,6 +57,7 @@ def _create(settings: ApiSettings, chosen: argparse.Namespace) -> int:
         duration_s=chosen.duration_s,
         upload_bytes=chosen.upload_bytes,
         input_prefixes=tuple(chosen.input_prefix),
+        output_prefixes=tuple(chosen.output_prefix),
     )
     with settings.open_database().transaction() as rows:
         new = rows.api_keys.create(OPERATOR, chosen.tenant, chosen.name, chosen.scopes, limits)
@@ -102,11 +114,13 @@ def _parser() -> argparse.ArgumentParser:
     create.add_argument("--duration-s", type=float)
     create.add_argument("--upload-bytes", type=int)
     create.add_argument("--input-prefix", action="append", default=[], help="s3://bucket/folder/")
+    create.add_argument("--output-prefix", action="append", default=[], help="s3://bucket/folder/")
 
     actions.add_parser("first", help="make a key where there is none yet, else print nothing")
     listing = actions.add_parser("list", help="list keys, without their secrets")
     listing.add_argument("--tenant", default=EVERY_TENANT)
     actions.add_parser("revoke", help="make a key useless").add_argument("key_id")
+    add_user_commands(commands)
     return parser
 
 

@@ -103,10 +103,34 @@ class TooSlowError(ApiError):
     code = "too_slow"
 
 
+class EventSecretInvalidError(ApiError):
+    """Events were posted without a secret, or with a wrong one."""
+
+    code = "event_secret_invalid"
+
+
 class RequestRefusedError(ApiError):
     """The request is not well-formed HTTP for this service."""
 
     code = "request_refused"
+
+
+class SignedOutError(ApiError):
+    """The dashboard does not know who looks."""
+
+    code = "signed_out"
+
+
+class RoleMissingError(ApiError):
+    """The user of the dashboard may only look."""
+
+    code = "role_missing"
+
+
+class OriginRefusedError(ApiError):
+    """A form of the dashboard was sent by another site, or without its token."""
+
+    code = "origin_refused"
 
 
 @dataclass(frozen=True)
@@ -126,7 +150,11 @@ TABLE: dict[type[Exception], Answer] = {
     ApiError: _OURS,
     RequestRefusedError: Answer(400, "Bad request"),
     UnauthenticatedError: Answer(401, "API key missing"),
+    EventSecretInvalidError: Answer(401, "Secret invalid"),
     ScopeMissingError: Answer(403, "Not allowed"),
+    SignedOutError: Answer(401, "Signed out"),
+    RoleMissingError: Answer(403, "Not allowed"),
+    OriginRefusedError: Answer(403, "Form refused"),
     NoSuchAddressError: Answer(404, "Not found"),
     MethodNotAllowedError: Answer(405, "Method not allowed"),
     TooSlowError: Answer(408, "Too slow"),
@@ -147,17 +175,28 @@ TABLE: dict[type[Exception], Answer] = {
     jobs_errors.UploadNotFoundError: Answer(404, "Upload not found"),
     jobs_errors.KeyNotFoundError: Answer(404, "API key not found"),
     jobs_errors.WorkerNotFoundError: Answer(404, "Worker not found"),
+    jobs_errors.WebhookNotFoundError: Answer(404, "Webhook not found"),
+    jobs_errors.UserNotFoundError: Answer(404, "User not found"),
     jobs_errors.QueueNotFoundError: Answer(404, "Queue not found"),
+    jobs_errors.WatchNotFoundError: Answer(404, "Watch not found"),
+    jobs_errors.EventInvalidError: Answer(422, "Event unreadable"),
+    jobs_errors.BatchNotFoundError: Answer(404, "Batch not found"),
     jobs_errors.ConflictError: Answer(409, "Conflict"),
     jobs_errors.StateConflictError: Answer(409, "Not in this state"),
     jobs_errors.IdempotencyConflictError: Answer(409, "Idempotency key used"),
     jobs_errors.UploadStateError: Answer(409, "Upload in another state"),
     jobs_errors.InputGoneError: Answer(409, "Input removed"),
+    jobs_errors.InputChangedError: Answer(409, "Input overwritten"),
+    jobs_errors.OutputExistsError: Answer(409, "Output exists"),
+    jobs_errors.OutputSkippedError: Answer(409, "Output exists"),
     jobs_errors.LeaseLostError: Answer(409, "Lease lost"),
+    jobs_errors.WatchLoopError: Answer(409, "Would be a loop"),
     jobs_errors.LimitError: Answer(422, "Beyond the key's limit"),
     jobs_errors.RateLimitedError: Answer(429, "Too many requests"),
+    jobs_errors.LoginThrottledError: Answer(429, "Too many wrong passwords"),
     jobs_errors.TooManyQueuedError: Answer(429, "Too many jobs waiting", retry_after_s=30),
     jobs_errors.KeyInvalidError: Answer(401, "API key invalid"),
+    jobs_errors.FirstLinkInvalidError: Answer(403, "Link invalid"),
     jobs_errors.DatabaseUnavailableError: Answer(
         503, "Database unavailable", "The service cannot reach its database; try again.", 2
     ),
@@ -173,6 +212,8 @@ TABLE: dict[type[Exception], Answer] = {
     ),
     jobs_errors.StorageDeniedError: _OURS,
     jobs_errors.ObjectNotFoundError: Answer(404, "Object not found"),
+    jobs_errors.PreconditionFailedError: _OURS,
+    jobs_errors.NotImplementedByStoreError: _OURS,
     jobs_errors.ObjectDamagedError: Answer(422, "Content not as announced"),
     jobs_errors.LinkInvalidError: Answer(403, "Link invalid"),
     # media: the API looks at no video, but checks what is asked of the encoder.
@@ -210,7 +251,7 @@ def problem_response(
         "type": f"urn:flashvsr:error:{code}",
         "title": answer.title,
         "status": answer.status,
-        "detail": answer.detail or _sentence(error),
+        "detail": answer.detail or sentence_of(error),
         "code": code,
         "request_id": request_id,
     }
@@ -236,7 +277,8 @@ def _headers(error: Exception, answer: Answer) -> dict[str, str]:
     return headers
 
 
-def _sentence(error: Exception) -> str:
+def sentence_of(error: Exception) -> str:
+    """Write an error's message as a sentence."""
     text = str(error).strip()
     if not text:
         return (type(error).__doc__ or "").strip()

@@ -7,10 +7,23 @@ from fastapi import FastAPI
 from prometheus_client import CollectorRegistry
 
 from api import handlers
+from api.admin.main import create_admin
 from api.metrics import request_seconds
 from api.middleware import BodyLimit, RequestFrame
 from api.openapi import describe
-from api.routes import documents, events, health, jobs, keys, objects, results, uploads
+from api.routes import (
+    batches,
+    documents,
+    events,
+    health,
+    jobs,
+    keys,
+    notifications,
+    objects,
+    results,
+    uploads,
+    watches,
+)
 from api.services import Services
 from api.settings import ApiSettings, read_settings
 from api.watch import Watchers
@@ -46,9 +59,11 @@ def create_app(settings: ApiSettings | None = None, services: Services | None = 
     app.add_middleware(RequestFrame, seconds=request_seconds(registry))
     handlers.install(app)
 
-    for module in (uploads, jobs, events, results, keys, health, documents):
+    bulk = (batches, watches, notifications)
+    for module in (uploads, jobs, events, *bulk, results, keys, health, documents):
         app.include_router(module.router)
     if isinstance(opened.storage, LocalStorage):
         app.include_router(objects.router)
     describe(app)
+    app.mount("/admin", create_admin(opened))
     return app

@@ -58,6 +58,9 @@ class RequestFrame:
     def _measure(self, scope: Scope, status: int, seconds: float) -> None:
         route = scope.get("route")
         path = getattr(route, "path", None) or "unmatched"
+        if "app_root_path" in scope:
+            # Within a mounted application, whose routes do not know where it is mounted.
+            path = scope["root_path"].removeprefix(scope["app_root_path"]) + path
         self._seconds.labels(scope["method"], path, str(status)).observe(seconds)
         # Without the query, which is what makes a signed link work; quoted, to stay one line.
         _log.info(

@@ -23,7 +23,12 @@ not found. Times are UTC, ids sort by time.
 _TAGS = [
     {"name": "Uploads", "description": "Videos on their way in; the bytes go to signed links."},
     {"name": "Jobs", "description": "One video, enlarged once."},
+    {"name": "Batches", "description": "Many objects of the caller's own buckets in one go."},
     {"name": "Results", "description": "What a job made, by signed links."},
+    {
+        "name": "Watched prefixes",
+        "description": "Prefixes of people's own buckets, whose new objects become jobs.",
+    },
     {"name": "API keys", "description": "Of the caller's own tenant; scope `admin`."},
     {
         "name": "Signed links",

@@ -4,13 +4,17 @@ import logging
 import threading
 import time
 from dataclasses import dataclass, field
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
 from api.settings import ApiSettings
 from jobs.database import Database
-from jobs.errors import BrokerUnavailableError
+from jobs.errors import BrokerUnavailableError, RequestInvalidError
+from jobs.intake import Intake
 from jobs.queue import Bell, LocalBell
 from jobs.storage import Storage
+
+if TYPE_CHECKING:
+    from jobs.storage.buckets import Buckets
 
 _log = logging.getLogger(__name__)
 
@@ -28,6 +32,8 @@ class Services:
     database: Database
     storage: Storage
     bell: Bell
+    buckets: "Buckets | None" = None
+    """People's own; None where no S3 server is known."""
     closing: threading.Event = field(default_factory=threading.Event)
     """Set when the process is asked to stop, so that streams and long polls end at once."""
     broker: BrokerState = "unknown"
@@ -49,8 +55,23 @@ class Services:
             settings.open_database(),
             settings.open_storage(),
             bell,
+            settings.open_buckets(),
             broker="embedded" if isinstance(bell, LocalBell) else "unknown",
         )
+
+    def open_intake(self) -> Intake:
+        """Make what takes events of watched prefixes.
+
+        Raises:
+            RequestInvalidError: there is no S3 server to ask about objects.
+
+        """
+        if self.buckets is None:
+            raise RequestInvalidError(
+                "This service knows no S3 server whose prefixes could be watched; have"
+                " FLASHVSR_BUCKETS_URL set."
+            )
+        return Intake(self.database, self.buckets, self.ring, self.settings.max_input_bytes)
 
     def ring(self, queue: str) -> None:
         """Tell workers about a committed job; where that fails, the outbox does it later."""

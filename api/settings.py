@@ -40,6 +40,11 @@ class ApiSettings(JobsSettings):
     watchers_max: int = Field(default=500, gt=0, validation_alias="FLASHVSR_WATCHERS_MAX")
     """Long polls and event streams at the same time."""
 
+    events_secret: str | None = Field(
+        default=None, min_length=16, repr=False, validation_alias="FLASHVSR_EVENTS_SECRET"
+    )
+    """With it a store may post events for all watches; each watch has one of its own besides."""
+
     log_level: Literal["debug", "info", "warning", "error"] = Field(
         default="info", validation_alias="FLASHVSR_LOG_LEVEL"
     )

@@ -8,7 +8,7 @@ from typing import NoReturn
 
 import typer
 
-from cli import doctor, jobs, probe, serve, upscale, weights
+from cli import bulk, doctor, evaluate, jobs, probe, serve, upscale, watch, weights
 from cli.errors import INTERRUPTED, exit_code_of, sentence_of
 
 app = typer.Typer(
@@ -19,6 +19,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
 )
 app.command("upscale")(upscale.upscale)
+app.command("evaluate")(evaluate.evaluate)
 app.command("probe")(probe.probe)
 app.command("doctor")(doctor.doctor)
 app.command("serve")(serve.serve)
@@ -30,6 +31,8 @@ app.command("retry")(jobs.retry)
 app.command("fetch")(jobs.fetch)
 app.command("list")(jobs.list_jobs)
 app.add_typer(weights.app, name="weights")
+app.add_typer(bulk.app, name="bulk")
+app.add_typer(watch.app, name="watch")
 
 
 def main() -> NoReturn:

@@ -1,7 +1,8 @@
 """`flashvsr serve`: API, worker and sweeper in one go, on SQLite and local folders by default.
 
 `DATABASE_URL`, `BROKER_URL` and `STORAGE_URL` switch each part to Postgres, to Redis or RabbitMQ,
-and to S3. The parts are processes of their own, as on a farm.
+and to S3. The parts are processes of their own, as on a farm. Where an S3 server is known, one of
+them takes the events of watched prefixes.
 """
 
 import json
@@ -68,6 +69,8 @@ def serve(
         parts["API"] = _start("api", environment=environment)
         _wait_until_ready(address, parts["API"])
         parts["sweeper"] = _start("worker", "sweep", environment=environment)
+        if _reaches_buckets(environment):
+            parts["taker of events"] = _start("worker", "events", environment=environment)
         if folder is not None:
             parts["worker"] = _start("worker", environment=environment)
         print(f"FlashVSR Service listens on {address} (documentation: {address}/docs)")
@@ -78,6 +81,12 @@ def serve(
         _watch(parts)
     finally:
         _stop(parts)
+
+
+def _reaches_buckets(environment: Mapping[str, str]) -> bool:
+    """Tell whether there is an S3 server whose prefixes can be watched."""
+    is_s3 = environment.get("STORAGE_URL", "").startswith("s3:")
+    return bool(environment.get("FLASHVSR_BUCKETS_URL")) or is_s3
 
 
 def _run(*module: str, environment: Mapping[str, str]) -> str:

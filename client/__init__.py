@@ -1,5 +1,6 @@
 """A typed client of FlashVSR Service; needs nothing of the service but its address."""
 
+from client.batch_models import Batch, BatchLine
 from client.client import FlashVSRClient
 from client.errors import (
     AccessError,
@@ -15,10 +16,13 @@ from client.errors import (
     WaitTimeoutError,
 )
 from client.models import Attempt, Job, Progress, Reason, Result, Upload
+from client.watch_models import S3Event, Watch
 
 __all__ = [
     "AccessError",
     "Attempt",
+    "Batch",
+    "BatchLine",
     "ClientError",
     "ConflictError",
     "DownloadDamagedError",
@@ -31,8 +35,10 @@ __all__ = [
     "Reason",
     "RequestRefusedError",
     "Result",
+    "S3Event",
     "ServiceError",
     "UnreachableError",
     "Upload",
     "WaitTimeoutError",
+    "Watch",
 ]

@@ -9,12 +9,14 @@ from pathlib import Path
 from typing import Literal, Self
 from urllib.parse import urlsplit
 
+from client.batches import Batches
 from client.errors import ClientError, WaitTimeoutError
 from client.fetching import fetch_file
 from client.following import follow
 from client.http import Connection, is_temporary, pause
 from client.models import Attempt, Job, State, Upload
-from client.sending import OnProgress, send_file
+from client.sending import OnBegun, OnProgress, send_file
+from client.watches import Watches
 
 Part = Literal["result", "poster", "preview"]
 
@@ -46,6 +48,8 @@ class FlashVSRClient:
         if urlsplit(base_url).scheme not in ("http", "https"):
             raise ClientError(f"{base_url!r} is no address; it must be like http://host:8000.")
         self._connection = Connection(base_url.rstrip("/"), api_key, timeout_s, tries)
+        self.batches = Batches(self._connection, self.upload)
+        self.watches = Watches(self._connection)
 
     def close(self) -> None:
         """Give connections back."""
@@ -66,17 +70,20 @@ class FlashVSRClient:
         verify: bool = False,
         parallel: int = 4,
         on_progress: OnProgress | None = None,
+        resume: str | None = None,
+        on_begun: OnBegun | None = None,
     ) -> Upload:
-        """Send a file; large ones in parts.
+        """Send a file; large ones in parts. After an error nothing remains of it.
 
         Args:
-            path: of the file.
             filename: another name for people to see.
             content_type: guessed from the name where it is None.
             verify: have the service read it back and compare the sha256; the size is always
                 compared.
             parallel: parts at the same time; each takes 16 MiB of memory, or more.
             on_progress: called with the bytes sent and the bytes in all.
+            resume: id of an upload of this file that broke off; parts that have come stay there.
+            on_begun: called with the upload; with it, what has come stays there after an error.
 
         """
         return send_file(
@@ -87,6 +94,8 @@ class FlashVSRClient:
             verify=verify,
             parallel=parallel,
             on_progress=on_progress,
+            resume=resume,
+            on_begun=on_begun,
         )
 
     def delete_upload(self, upload_id: str) -> None:
@@ -98,6 +107,9 @@ class FlashVSRClient:
         *,
         upload_id: str | None = None,
         input_url: str | None = None,
+        input_version: str | None = None,
+        output_url: str | None = None,
+        on_collision: Literal["skip", "fail", "version"] | None = None,
         pipeline: Literal["tiny", "full"] | None = None,
         scale: Literal[2, 3, 4] | None = None,
         width_px: int | None = None,
@@ -125,6 +137,9 @@ class FlashVSRClient:
         choices = {
             "upload_id": upload_id,
             "input_url": input_url,
+            "input_version": input_version,
+            "output_url": output_url,
+            "on_collision": on_collision,
             "pipeline": pipeline,
             "scale": scale,
             "width_px": width_px,
@@ -167,7 +182,6 @@ class FlashVSRClient:
         """Wait until a job has ended, over outages of the service too.
 
         Args:
-            job_id: of the job.
             timeout_s: at most so long; None waits forever.
             on_change: called with the job as it is now, and at every change.
 
@@ -220,10 +234,11 @@ class FlashVSRClient:
     ) -> Iterator[Job]:
         """Give jobs, newest first, page after page as they are read; datetimes must be aware."""
         moments = {"created_from": created_from, "created_before": created_before}
-        query: dict[str, object] = {"limit": page_size, "state": list(states)}
-        query |= {"queue": queue, "pipeline": pipeline}
+        query: dict[str, object] = {"limit": page_size, "queue": queue, "pipeline": pipeline}
         query |= {name: moment and moment.isoformat() for name, moment in moments.items()}
-        query = {name: value for name, value in query.items() if value not in (None, [])}
+        query = {name: value for name, value in query.items() if value is not None}
+        if states:
+            query["state"] = list(states)
         while True:
             page = self._connection.call("GET", "/v1/jobs", query=query).json()
             for found in page["jobs"]:
@@ -257,7 +272,6 @@ class FlashVSRClient:
 
         Args:
             job_id: of a job that succeeded.
-            path: of the file to write.
             part: the video, whose sha256 is checked, its poster or its preview.
             overwrite: replace a file that is there.
             on_progress: called with the bytes received and the bytes in all.

@@ -134,6 +134,8 @@ class Upload:
     filename: str
     size_bytes: int
     part_count: int | None
+    parts_arrived: tuple[int, ...]
+    """Numbers of the parts that the service has, while it is pending."""
     expires_at: datetime
 
     @classmethod
@@ -145,6 +147,7 @@ class Upload:
             filename=found["filename"],
             size_bytes=found["size_bytes"],
             part_count=found.get("part_count"),
+            parts_arrived=tuple(found.get("parts_arrived") or ()),
             expires_at=datetime.fromisoformat(found["expires_at"]),
         )
 

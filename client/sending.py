@@ -15,6 +15,9 @@ from client.models import Upload
 OnProgress = Callable[[int, int], None]
 """Called with the bytes done and the bytes in all, from one thread at a time."""
 
+OnBegun = Callable[[Upload], None]
+"""Called with the upload before its first byte is sent."""
+
 _TRIES = 6
 
 
@@ -36,10 +39,15 @@ class _File:
         if self._document["request"] is not None:
             self._send(self._document["request"], 0, self._document["size_bytes"], self._again)
             return
+        arrived = set(self._document.get("parts_arrived") or ())
         with ThreadPoolExecutor(parallel, "flashvsr-upload") as pool:
             # One page of links at a time: links expire, and a file may have thousands of parts.
             for page in self._pages():
-                for _ in pool.map(self._send_part, page["parts"]):
+                for part in page["parts"]:
+                    if part["number"] in arrived:
+                        self._count(part["size_bytes"])
+                missing = [part for part in page["parts"] if part["number"] not in arrived]
+                for _ in pool.map(self._send_part, missing):
                     pass
 
     def _pages(self) -> Iterator[Json]:
@@ -84,6 +92,9 @@ class _File:
                 if failures == _TRIES or not is_temporary(error):
                     raise
                 pause(failures)
+        self._count(size_bytes)
+
+    def _count(self, size_bytes: int) -> None:
         with self._lock:
             self._done += size_bytes
             if self._on_progress is not None:
@@ -99,8 +110,10 @@ def send_file(
     verify: bool,
     parallel: int,
     on_progress: OnProgress | None,
+    resume: str | None,
+    on_begun: OnBegun | None,
 ) -> Upload:
-    """Announce, send and complete; on an error nothing remains of it. See `FlashVSRClient`."""
+    """Announce, send and complete. See `FlashVSRClient.upload`."""
     try:
         size_bytes = path.stat().st_size
     except OSError as error:
@@ -116,9 +129,21 @@ def send_file(
         or mimetypes.guess_type(path.name)[0]
         or "application/octet-stream",
     }
-    document: Json = connection.call("POST", "/v1/uploads", json=body).json()
+    if resume is None:
+        document: Json = connection.call("POST", "/v1/uploads", json=body).json()
+    else:
+        document = connection.call("GET", f"/v1/uploads/{resume}").json()
+        if document["size_bytes"] != size_bytes:
+            raise ClientError(
+                f"{path} has {size_bytes} bytes where {resume} has {document['size_bytes']}; send"
+                " the file that was begun."
+            )
+        if document["state"] == "complete":
+            return Upload.from_json(document)
     here = f"/v1/uploads/{document['id']}"
     try:
+        if on_begun is not None:
+            on_begun(Upload.from_json(document))
         _File(connection, path, document, on_progress).send(parallel)
         proof = {"sha256": sha256_of(path)} if verify else {}
         # Reading back takes the service a while.
@@ -127,8 +152,10 @@ def send_file(
             connection.call("POST", f"{here}/complete", json=proof, wait_s=wait_s).json()
         )
     except BaseException:
-        with suppress(ClientError):
-            connection.call("DELETE", here)
+        # Whoever knows its id can go on with it.
+        if resume is None and on_begun is None:
+            with suppress(ClientError):
+                connection.call("DELETE", here)
         raise
 
 

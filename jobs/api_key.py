@@ -26,6 +26,8 @@ class KeyLimits:
     upload_bytes: int | None = None
     input_prefixes: tuple[str, ...] = ()
     """Beginnings of the `s3://bucket/…` addresses that jobs may read from."""
+    output_prefixes: tuple[str, ...] = ()
+    """Beginnings of those that jobs and reports may be written to."""
 
     def as_json(self) -> dict[str, Any]:
         """Give plain JSON types."""
@@ -36,7 +38,8 @@ class KeyLimits:
         """Read what `as_json` gave, also that of another release."""
         known = {f.name for f in fields(cls)}
         values = {name: value for name, value in stored.items() if name in known}
-        return cls(**values | {"input_prefixes": tuple(values.get("input_prefixes", ()))})
+        prefixes = ("input_prefixes", "output_prefixes")
+        return cls(**values | {name: tuple(values.get(name, ())) for name in prefixes})
 
 
 @dataclass(frozen=True)

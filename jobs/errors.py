@@ -53,10 +53,40 @@ class WorkerNotFoundError(NotFoundError):
     code = "worker_not_found"
 
 
+class WebhookNotFoundError(NotFoundError):
+    """No such webhook."""
+
+    code = "webhook_not_found"
+
+
+class UserNotFoundError(NotFoundError):
+    """No such user of the dashboard."""
+
+    code = "user_not_found"
+
+
 class QueueNotFoundError(NotFoundError):
     """No worker ever served a queue of that name."""
 
     code = "queue_not_found"
+
+
+class BatchNotFoundError(NotFoundError):
+    """No such batch."""
+
+    code = "batch_not_found"
+
+
+class WatchNotFoundError(NotFoundError):
+    """No such watched prefix."""
+
+    code = "watch_not_found"
+
+
+class EventInvalidError(JobsError):
+    """A message about objects cannot be read."""
+
+    code = "event_invalid"
 
 
 class ConflictError(JobsError):
@@ -89,6 +119,30 @@ class InputGoneError(ConflictError):
     code = "input_gone"
 
 
+class InputChangedError(ConflictError):
+    """The object was overwritten since it was asked for."""
+
+    code = "input_changed"
+
+
+class OutputExistsError(ConflictError):
+    """Something lies where the result was to go, and nothing is ever overwritten."""
+
+    code = "output_exists"
+
+
+class OutputSkippedError(ConflictError):
+    """Something lies where the result was to go, and that was to be left as it is."""
+
+    code = "output_skipped"
+
+
+class WatchLoopError(ConflictError):
+    """Results would be written where they would be taken for new inputs."""
+
+    code = "watch_loop"
+
+
 class LimitError(JobsError):
     """A limit of the API key is reached."""
 
@@ -105,6 +159,12 @@ class RateLimitedError(LimitError):
         self.retry_after_s = retry_after_s
 
 
+class LoginThrottledError(RateLimitedError):
+    """Too many wrong passwords in a short time."""
+
+    code = "login_throttled"
+
+
 class TooManyQueuedError(LimitError):
     """Too many jobs of this key are waiting."""
 
@@ -115,6 +175,12 @@ class KeyInvalidError(JobsError):
     """The API key is unknown or revoked."""
 
     code = "key_invalid"
+
+
+class FirstLinkInvalidError(JobsError):
+    """The link for the first user of the dashboard was used, or has expired."""
+
+    code = "first_link_invalid"
 
 
 class LeaseLostError(JobsError):
@@ -167,6 +233,18 @@ class ObjectNotFoundError(StorageError):
     """There is no such object."""
 
     code = "object_not_found"
+
+
+class PreconditionFailedError(StorageError):
+    """The object is not the one, or not absent, as the request demanded."""
+
+    code = "precondition_failed"
+
+
+class NotImplementedByStoreError(StorageError):
+    """The store does not know this kind of request."""
+
+    code = "not_implemented_by_store"
 
 
 class ObjectDamagedError(StorageError):

@@ -4,7 +4,7 @@ import secrets
 import time
 from typing import Literal
 
-Kind = Literal["job", "upl", "key", "out", "aud"]
+Kind = Literal["job", "upl", "key", "out", "aud", "usr", "bat", "wat", "evt"]
 
 # Crockford's base 32 in lower case: no i, l, o, u, and in the order of ASCII.
 _DIGITS = "0123456789abcdefghjkmnpqrstvwxyz"

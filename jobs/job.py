@@ -62,6 +62,8 @@ class JobResult:
     sha256: str
     poster_key: str | None = None
     preview_key: str | None = None
+    url: str | None = None
+    """`s3://bucket/key` where it lies in somebody's own bucket; it is theirs and never expires."""
     facts: Mapping[str, Any] = field(default_factory=dict)
     """The output as its probe describes it, in plain JSON types."""
 
@@ -113,6 +115,9 @@ class Job:
     expires_at: datetime | None
     """When the result will be removed."""
     is_cancel_requested: bool
+    flow: str
+    """The id of the batch or the watch that it belongs to; empty for a single job."""
+    batch_line: int | None
     worker_id: str | None
     progress: Progress | None
     reason: Reason | None

@@ -5,6 +5,9 @@ from dataclasses import dataclass
 
 _DAY_S = 86_400.0
 
+INPUT_MAX_BYTES = 64 * 2**30
+"""What is read as an input at most, where no setting says otherwise."""
+
 
 @dataclass(frozen=True)
 class Policy:
@@ -25,6 +28,18 @@ class Policy:
     """For rows of ended jobs, delivered webhooks and workers that are gone."""
     delivery_lease_s: float = 60.0
     webhook_tries: int = 8
+    batch_window: int = 256
+    """Jobs of one batch that wait or run at the same time; the rest are lines until then."""
+    batch_lease_s: float = 60.0
+    """Whoever looks after a batch and is not heard of for so long has lost it."""
+    session_idle_s: float = 0.5 * _DAY_S
+    """A browser that asks for nothing for so long has to sign in again."""
+    session_max_s: float = 7 * _DAY_S
+    """And every browser after so long."""
+    first_link_s: float = 1800.0
+    login_tries: int = 5
+    """Wrong passwords for one name from one address, within `login_window_s`."""
+    login_window_s: float = 900.0
 
     def backoff_s(self, tries: int) -> float:
         """Return how long to wait after `tries` failures: exponential, half of it random.

@@ -7,6 +7,7 @@ from typing import Any, Literal
 from urllib.parse import urlsplit
 
 from jobs.errors import RequestInvalidError
+from jobs.placement import COLLISIONS, Collision, Place
 
 Pipeline = Literal["tiny", "full"]
 
@@ -31,6 +32,14 @@ class JobRequest:
     upload_id: str | None = None
     input_url: str | None = None
     """`s3://bucket/key`; the caller has checked that the API key allows it."""
+    input_version: str | None = None
+    """The object's version, where just that one is meant."""
+    input_etag: str | None = None
+    """Which the object must still have, without quotes; None takes it as it is found."""
+    output_url: str | None = None
+    """`s3://bucket/key` in somebody's own bucket; None keeps the result in ours."""
+    on_collision: Collision | None = None
+    """Where something lies there; fail where it is None."""
     pipeline: Pipeline = "tiny"
     scale: float | None = None
     """Output over input size; 4 where neither it nor a size is given."""
@@ -60,6 +69,16 @@ class JobRequest:
         if self.input_url is not None and not re.fullmatch(r"s3://[^/]+/.+", self.input_url):
             raise RequestInvalidError(
                 f"{self.input_url!r} is no input address; it must look like s3://bucket/key."
+            )
+        if self.input_url is None and (self.input_version or self.input_etag):
+            raise RequestInvalidError("Only an s3:// address has a version or an ETag.")
+        if self.output_url is not None and Place.of_url(self.output_url).url == self.input_url:
+            raise RequestInvalidError(f"The output {self.output_url} is the input itself.")
+        if self.output_url is None and self.on_collision is not None:
+            raise RequestInvalidError("Give an output address for the collision rule.")
+        if self.on_collision not in (None, *COLLISIONS):
+            raise RequestInvalidError(
+                f"There is no rule {self.on_collision!r}; take one of {', '.join(COLLISIONS)}."
             )
         if self.pipeline not in ("tiny", "full"):
             raise RequestInvalidError(f"There is no pipeline {self.pipeline!r}; take tiny or full.")

@@ -4,15 +4,19 @@ Nothing set gives the embedded service: SQLite and folders under one data direct
 """
 
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from pydantic import Field, ValidationError
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from jobs.database import Database
 from jobs.errors import SettingsError
-from jobs.policy import Policy
+from jobs.policy import INPUT_MAX_BYTES, Policy
 from jobs.queue import Bell, open_bell
 from jobs.storage import Storage, open_storage
+
+if TYPE_CHECKING:
+    from jobs.storage.buckets import Buckets
 
 
 class JobsSettings(BaseSettings):
@@ -28,6 +32,11 @@ class JobsSettings(BaseSettings):
     broker_url: str | None = Field(default=None, repr=False)
     storage_url: str | None = Field(default=None, repr=False)
 
+    buckets_url: str | None = Field(
+        default=None, repr=False, validation_alias="FLASHVSR_BUCKETS_URL"
+    )
+    """Where people's own buckets are; None is the server of an S3 storage."""
+
     data_dir: Path = Field(default=Path("flashvsr-data"), validation_alias="FLASHVSR_DATA_DIR")
     public_url: str = Field(default="http://127.0.0.1:8000", validation_alias="FLASHVSR_PUBLIC_URL")
     lease_s: float = Field(default=Policy.lease_s, gt=0, validation_alias="FLASHVSR_LEASE_S")
@@ -36,6 +45,15 @@ class JobsSettings(BaseSettings):
     )
     result_kept_s: float = Field(
         default=Policy.result_kept_s, gt=0, validation_alias="FLASHVSR_RESULT_KEPT_S"
+    )
+
+    max_input_bytes: int = Field(
+        default=INPUT_MAX_BYTES, gt=0, validation_alias="FLASHVSR_MAX_INPUT_BYTES"
+    )
+    """Larger objects become no jobs; workers read the same variable."""
+
+    batch_window: int = Field(
+        default=Policy.batch_window, ge=1, validation_alias="FLASHVSR_BATCH_WINDOW"
     )
 
     @property
@@ -56,6 +74,7 @@ class JobsSettings(BaseSettings):
             lease_s=self.lease_s,
             max_attempts=self.max_attempts,
             result_kept_s=self.result_kept_s,
+            batch_window=self.batch_window,
         )
 
     def open_database(self) -> Database:
@@ -65,6 +84,16 @@ class JobsSettings(BaseSettings):
     def open_storage(self) -> Storage:
         """Open the object store."""
         return open_storage(self.storage, self.public_url)
+
+    def open_buckets(self) -> "Buckets | None":
+        """Open people's own buckets; None where there is no S3 server."""
+        url = self.buckets_url or (self.storage_url or "")
+        if self.buckets_url is None and not url.startswith("s3:"):
+            return None
+        # boto3 takes a third of a second to import; see `open_storage`.
+        from jobs.storage.buckets import Buckets
+
+        return Buckets.of_url(url)
 
     def open_bell(self) -> Bell:
         """Open the bell."""

@@ -25,7 +25,7 @@ Json = dict[str, Any]
 _JSON = JSON(none_as_null=True).with_variant(JSONB(none_as_null=True), "postgresql")
 
 
-def _index(name: str, *columns: str, only: str | None = None) -> Index:
+def make_index(name: str, *columns: str, only: str | None = None) -> Index:
     """Make an index, over the rows that `only` selects where it is given."""
     where = None if only is None else text(only)
     return Index(name, *columns, postgresql_where=where, sqlite_where=where)
@@ -69,7 +69,7 @@ class ApiKeyRow(Table):
     rate_full_at: Mapped[datetime | None]
     """When the allowance of requests will be untouched again; see `ApiKeys.spend`."""
 
-    __table_args__ = (_index("ix_api_keys_tenant", "tenant", "id"),)
+    __table_args__ = (make_index("ix_api_keys_tenant", "tenant", "id"),)
 
 
 class QueueRow(Table):
@@ -100,8 +100,9 @@ class UploadRow(Table):
     expires_at: Mapped[datetime]
 
     __table_args__ = (
-        _index("ix_uploads_tenant", "tenant", "created_at", "id"),
-        _index("ix_uploads_expires_at", "expires_at"),
+        make_index("ix_uploads_tenant", "tenant", "created_at", "id"),
+        make_index("ix_uploads_expires_at", "expires_at"),
+        make_index("ix_uploads_created", "created_at", "id"),
     )
 
 
@@ -114,6 +115,8 @@ class JobRow(Table):
     tenant: Mapped[str]
     key_id: Mapped[str | None] = mapped_column(ForeignKey("api_keys.id"))
     upload_id: Mapped[str | None] = mapped_column(ForeignKey("uploads.id", ondelete="SET NULL"))
+    name: Mapped[str | None]
+    """The request's, to be searched."""
     idempotency_key: Mapped[str | None]
     request_sha256: Mapped[str]
     request: Mapped[Json]
@@ -126,7 +129,11 @@ class JobRow(Table):
     urgency: Mapped[int]
     """The priority with its sign changed, so that one ascending index gives the order of claims."""
     turn: Mapped[int] = mapped_column(BigInteger)
-    """The place in the fair order between tenants; see `turns.py`."""
+    """The place in the fair order between tenants and their flows; see `turns.py`."""
+    flow: Mapped[str] = mapped_column(server_default="")
+    """The id of the batch or the watch that a job belongs to; empty for single jobs."""
+    batch_line: Mapped[int | None] = mapped_column(BigInteger)
+    """Which line of the batch it is."""
 
     created_at: Mapped[datetime]
     updated_at: Mapped[datetime]
@@ -146,35 +153,56 @@ class JobRow(Table):
     progress: Mapped[Json | None]
     reason_code: Mapped[str | None]
     reason_message: Mapped[str | None]
+    reason_pattern: Mapped[str | None]
+    """The message without what differs from job to job; see `failures.py`."""
     input_facts: Mapped[Json | None]
     result: Mapped[Json | None]
+    result_bytes: Mapped[int | None] = mapped_column(BigInteger)
 
     __table_args__ = (
         CheckConstraint(f"state IN ({', '.join(map(repr, STATES))})", name="state"),
         CheckConstraint("(state = 'running') = (lease_token IS NOT NULL)", name="lease"),
         UniqueConstraint("tenant", "idempotency_key"),
         # The next job of a queue.
-        _index(
+        make_index(
             "ix_jobs_next", "queue", "urgency", "turn", "id", "not_before", only="state = 'queued'"
         ),
-        # A tenant's last turn in a queue.
-        _index(
-            "ix_jobs_tenant_turn", "tenant", "queue", "urgency", "turn", only="state = 'queued'"
+        # The last turn of a tenant's flow in a queue, and which flows there are.
+        make_index(
+            "ix_jobs_flow_turn",
+            *("tenant", "queue", "urgency", "flow", "turn"),
+            only="state = 'queued'",
         ),
         # The turn that a queue is at.
-        _index("ix_jobs_running_turn", "queue", "urgency", "turn", only="state = 'running'"),
+        make_index("ix_jobs_running_turn", "queue", "urgency", "turn", only="state = 'running'"),
         # How much of its limit a key uses.
-        _index("ix_jobs_key_queued", "key_id", only="state = 'queued'"),
+        make_index("ix_jobs_key_queued", "key_id", "flow", only="state = 'queued'"),
         # Lists, newest first: one tenant's or all, of one state or all.
-        _index("ix_jobs_tenant_created", "tenant", "created_at", "id"),
-        _index("ix_jobs_tenant_state_created", "tenant", "state", "created_at", "id"),
-        _index("ix_jobs_created", "created_at", "id"),
-        _index("ix_jobs_state_created", "state", "created_at", "id"),
+        make_index("ix_jobs_tenant_created", "tenant", "created_at", "id"),
+        make_index("ix_jobs_tenant_state_created", "tenant", "state", "created_at", "id"),
+        make_index("ix_jobs_created", "created_at", "id"),
+        # The jobs of one batch or watch, newest first.
+        make_index("ix_jobs_flow", "flow", "created_at", "id", only="flow != ''"),
+        make_index("ix_jobs_state_created", "state", "created_at", "id"),
+        # What the dashboard searches and adds up.
+        make_index("ix_jobs_name", "created_at", "id", "name"),
+        make_index("ix_jobs_queue_created", "queue", "created_at", "id"),
+        make_index(
+            "ix_jobs_reason",
+            *("reason_code", "created_at", "id"),
+            only="reason_code IS NOT NULL",
+        ),
+        make_index(
+            "ix_jobs_failures",
+            *("reason_code", "reason_pattern", "ended_at", "id"),
+            only="state = 'failed'",
+        ),
+        make_index("ix_jobs_storage", "tenant", "result_bytes", only="state = 'succeeded'"),
         # What the sweeper looks for.
-        _index("ix_jobs_lease_until", "lease_until", only="state = 'running'"),
-        _index("ix_jobs_expires_at", "expires_at", only="state = 'succeeded'"),
-        _index("ix_jobs_ended_at", "ended_at"),
-        _index("ix_jobs_upload", "upload_id"),
+        make_index("ix_jobs_lease_until", "lease_until", only="state = 'running'"),
+        make_index("ix_jobs_expires_at", "expires_at", only="state = 'succeeded'"),
+        make_index("ix_jobs_ended_at", "ended_at"),
+        make_index("ix_jobs_upload", "upload_id"),
     )
 
 
@@ -215,11 +243,13 @@ class OutboxRow(Table):
     last_error: Mapped[str | None]
 
     __table_args__ = (
-        _index(
+        make_index(
             "ix_outbox_due", "topic", "not_before", only="delivered_at IS NULL AND dead_at IS NULL"
         ),
-        _index("ix_outbox_job", "job_id"),
-        _index("ix_outbox_created", "created_at"),
+        make_index("ix_outbox_job", "job_id"),
+        make_index("ix_outbox_created", "created_at"),
+        make_index("ix_outbox_topic_created", "topic", "created_at", "id"),
+        make_index("ix_outbox_dead", "created_at", "id", only="dead_at IS NOT NULL"),
     )
 
 
@@ -250,7 +280,8 @@ class AuditRow(Table):
     detail: Mapped[Json]
 
     __table_args__ = (
-        _index("ix_audit_log_at", "at", "id"),
-        _index("ix_audit_log_tenant", "tenant", "at", "id"),
-        _index("ix_audit_log_subject", "subject"),
+        make_index("ix_audit_log_at", "at", "id"),
+        make_index("ix_audit_log_tenant", "tenant", "at", "id"),
+        make_index("ix_audit_log_subject", "subject"),
+        make_index("ix_audit_log_action", "action", "at", "id"),
     )

@@ -7,34 +7,36 @@ lease tells nothing; it removes what it uploaded, and the sweep removes what it 
 """
 
 import logging
-import re
 import shutil
 import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from itertools import count
 from pathlib import Path
-from typing import Any, TypeVar
-from urllib.parse import urlsplit
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from jobs.errors import (
     DatabaseUnavailableError,
-    InputGoneError,
     JobsError,
     LeaseLostError,
     ObjectDamagedError,
     ObjectNotFoundError,
-    RequestInvalidError,
+    OutputSkippedError,
     StorageError,
 )
-from jobs.job import JobResult
+from jobs.job import JobResult, Reason
+from jobs.placement import Place
 from jobs.repository.claims import Claim, Claims
-from jobs.storage import Storage, Stored
+from jobs.storage import Stored
 from worker.engine import Made
 from worker.failures import Failure, failure_of, is_out_of_memory
 from worker.heartbeat import CancelRequestedError, Heartbeat, StoppingError
 from worker.patience import patiently
+from worker.source import find_source, readable_name
 from worker.tools import Tools
+
+if TYPE_CHECKING:
+    from worker.destination import Destination
 
 CONTENT_TYPES = {
     ".mp4": "video/mp4",
@@ -50,12 +52,6 @@ _DOWNLOADED, _ENLARGED = 5.0, 90.0
 T = TypeVar("T")
 
 log = logging.getLogger(__name__)
-
-
-def _readable(name: str | None) -> str:
-    """Name a file as its owner does, so that sentences about it mean something to them."""
-    # A file system takes 255 bytes, and a letter up to four.
-    return re.sub(r"[^\w .()+-]", "_", name or "").strip(" .")[:60] or "input"
 
 
 def run_job(claim: Claim, tools: Tools) -> Failure | None:
@@ -75,6 +71,9 @@ def run_job(claim: Claim, tools: Tools) -> Failure | None:
             attempt.remove_objects()
         except CancelRequestedError:
             how = attempt.end("was canceled", lambda c: c.cancel(claim.lease, attempt.seconds))
+        except OutputSkippedError as error:
+            skipped = Reason(error.code, str(error))
+            how = attempt.end("was skipped", lambda c: c.cancel(claim.lease, reason=skipped))
         except StoppingError:
             how = attempt.end("was given back", lambda c: c.give_back(claim.lease))
             # Twice, because this worker's Celery may hear the first bell before it stops to listen.
@@ -108,6 +107,7 @@ class _Attempt:
         self._job, self._lease = claim.job, claim.lease
         self._tools, self._heartbeat = tools, heartbeat
         self._has_objects = False
+        self._destination: Destination | None = None
         self.seconds: dict[str, float] = {}
 
     def produce(self) -> JobResult:
@@ -115,17 +115,30 @@ class _Attempt:
         with self._stage("loading"):
             self._tools.engine.load(self._job.request.pipeline)
         with self._scratch() as folder:
-            source = folder / "input" / _readable(self._job.request.name)
-            source.parent.mkdir()
+            path = folder / "input" / readable_name(self._job.request.name)
+            path.parent.mkdir()
             with self._stage("downloading"):
-                self._download(source)
+                if (earlier := self._earlier_result()) is not None:
+                    return earlier
+                source = self._patiently(lambda: find_source(self._job, self._tools))
+                self._patiently(lambda: source.download(path, self._on_bytes))
             with self._stage("probing", percent=_DOWNLOADED):
-                facts = self._tools.engine.probe(source, self._job)
+                facts = self._tools.engine.probe(path, self._job)
                 self._patiently(lambda: self._record_input(facts))
             with self._stage("enlarging", percent=_DOWNLOADED):
-                made = self._enlarge(source)
+                made = self._enlarge(path)
             with self._stage("uploading", percent=_ENLARGED):
+                self._patiently(source.check_unchanged)
                 return self._upload(made)
+
+    def _earlier_result(self) -> JobResult | None:
+        """Look where the result is to go in somebody's own bucket."""
+        if self._job.request.output_url is None:
+            return None
+        from worker.destination import Destination
+
+        self._destination = Destination(self._tools.buckets, self._job)
+        return self._patiently(self._destination.earlier_result)
 
     @contextmanager
     def _scratch(self) -> Iterator[Path]:
@@ -135,35 +148,6 @@ class _Attempt:
             yield folder
         finally:
             shutil.rmtree(folder, ignore_errors=True)
-
-    def _download(self, source: Path) -> None:
-        storage, key, size_bytes = self._patiently(self._find_input)
-        try:
-            self._patiently(
-                lambda: storage.get(key, source, size_bytes=size_bytes, on_bytes=self._on_bytes)
-            )
-        except ObjectNotFoundError as error:
-            raise InputGoneError(
-                f"The input of {self._job.id} was removed; upload it again and submit a new job."
-            ) from error
-
-    def _find_input(self) -> tuple[Storage, str, int | None]:
-        request, tenant = self._job.request, self._job.tenant
-        if request.upload_id is not None:
-            with self._tools.database.reading() as rows:
-                upload = rows.uploads.get(tenant, request.upload_id)
-            return self._tools.storage, upload.object_key, upload.size_bytes
-        from jobs.storage.s3 import S3Storage
-
-        address = urlsplit(request.input_url or "", allow_fragments=False)
-        if not isinstance(self._tools.storage, S3Storage):
-            raise RequestInvalidError(
-                "This service keeps its files in local folders and cannot read from S3; upload the"
-                " file instead."
-            )
-        # Everything after the bucket is the key: a question mark may be a part of it.
-        key = (request.input_url or "").removeprefix(f"s3://{address.netloc}/")
-        return self._tools.storage.of_bucket(address.netloc), key, None
 
     def _record_input(self, facts: Mapping[str, Any]) -> None:
         with self._tools.database.transaction() as rows:
@@ -201,11 +185,18 @@ class _Attempt:
         return None
 
     def _upload(self, made: Made) -> JobResult:
-        result = self._put("result", made.result)
         poster = made.poster and self._put("poster", made.poster)
         preview = made.preview and self._put("preview", made.preview)
+        # Last, because in somebody's own bucket nothing is ever removed.
+        url: str | None = None
+        if self._destination is None:
+            result = self._put("result", made.result)
+        else:
+            result = self._put_there(self._destination, made.result)
+            url = result.key
         return JobResult(
-            key=result.key,
+            key=result.key if url is None else Place.of_url(url).key,
+            url=url,
             size_bytes=result.size_bytes,
             sha256=result.sha256,
             poster_key=poster.key if poster else None,
@@ -229,6 +220,23 @@ class _Attempt:
         # The file here is sound. It was damaged on its way, or it arrived, the answer was lost, and
         # the store did not know the upload any more when it was asked to finish again.
         return self._patiently(put, also=(ObjectDamagedError, ObjectNotFoundError))
+
+    def _put_there(self, destination: "Destination", path: Path) -> Stored:
+        content_type = CONTENT_TYPES.get(path.suffix, "application/octet-stream")
+        self._heartbeat.check()
+        return self._patiently(
+            lambda: destination.put(
+                path,
+                content_type=content_type,
+                on_bytes=self._on_bytes,
+                on_multipart=self._note_upload,
+            ),
+            also=(ObjectNotFoundError,),
+        )
+
+    def _note_upload(self, place: Place, upload_id: str) -> None:
+        with self._tools.database.transaction() as rows:
+            rows.claims.note_upload(self._lease, place.url, upload_id)
 
     def end(self, how: str, write: Callable[[Claims], object]) -> str:
         """Tell the database how the attempt ended; return what came of that.

@@ -9,6 +9,7 @@ from pydantic import Field, ValidationError, model_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from jobs.errors import SettingsError
+from jobs.policy import INPUT_MAX_BYTES
 from jobs.repository.claims import PIPELINES
 from jobs.request import DEFAULT_QUEUE, Pipeline
 
@@ -49,7 +50,7 @@ class WorkerSettings(BaseSettings):
     scratch: Path = Field(default_factory=lambda: Path(tempfile.gettempdir()) / "flashvsr-scratch")
     """Holds one folder per attempt while it runs."""
 
-    max_input_bytes: int = Field(default=64 * 2**30, gt=0)
+    max_input_bytes: int = Field(default=INPUT_MAX_BYTES, gt=0)
     max_input_pixels: int = Field(default=8192 * 8192, gt=0)
     """Width times height of one input frame."""
     max_output_pixels: int = Field(default=8192 * 8192, gt=0)
@@ -116,9 +117,43 @@ class SweeperSettings(BaseSettings):
     """How often the whole store is searched for objects that belong to nobody."""
     webhook_timeout_s: float = Field(default=10.0, gt=0)
     """For one delivery from the name's look-up to the answer's first line."""
+    max_input_bytes: int = Field(default=INPUT_MAX_BYTES, gt=0)
+    """Larger objects of a batch are refused before a worker sees them."""
+    manifest_max_bytes: int = Field(default=2**30, gt=0)
+    batch_lines_max: int = Field(default=1_000_000, gt=0)
     webhook_private: bool = False
     """Whether webhooks may go to addresses that are not public."""
     log_format: Literal["text", "json"] = "text"
+
+
+class EventSettings(BaseSettings):
+    """The environment variables of the process that takes events; see `WorkerSettings`."""
+
+    model_config = SettingsConfigDict(frozen=True, env_ignore_empty=True, env_prefix="FLASHVSR_")
+
+    events_queue_url: str = ""
+    """SQS queues that stores write to, with commas between them; none where only prefixes are
+    listed."""
+    events_endpoint: str | None = None
+    """Of the queues' server; None is Amazon's."""
+    events_region: str | None = None
+    """None is what AWS_DEFAULT_REGION says."""
+    events_wait_s: int = Field(default=20, ge=0, le=20)
+    """How long one request waits for messages."""
+    events_visibility_s: int = Field(default=120, ge=1, le=43_200)
+    """How long nobody else gets a message that was received and not deleted."""
+    events_receives_max: int = Field(default=5, ge=1)
+    """A message that cannot be dealt with is put aside when it has come so often."""
+    events_at_once: int = Field(default=4, ge=1, le=64)
+    """Messages, or listed keys, that are dealt with at the same time."""
+    list_s: float = Field(default=3600.0, gt=0)
+    """How often each watched prefix is listed for what no event told of."""
+    log_format: Literal["text", "json"] = "text"
+
+    @property
+    def queue_urls(self) -> tuple[str, ...]:
+        """The queues."""
+        return _split(self.events_queue_url)
 
 
 def read_worker_settings() -> WorkerSettings:
@@ -143,6 +178,19 @@ def read_sweeper_settings() -> SweeperSettings:
     """
     try:
         return SweeperSettings()
+    except ValidationError as error:
+        raise _explained(error) from error
+
+
+def read_event_settings() -> EventSettings:
+    """Read the environment.
+
+    Raises:
+        SettingsError: a variable cannot be used; names it.
+
+    """
+    try:
+        return EventSettings()
     except ValidationError as error:
         raise _explained(error) from error
 

@@ -14,6 +14,7 @@ from typing import Any
 from jobs.errors import DatabaseUnavailableError, JobsError, WorkerNotFoundError
 from jobs.repository.claims import Claim, WorkerWanted
 from worker.failures import failure_of
+from worker.gpu_gauge import GpuGauge
 from worker.run_job import run_job
 from worker.settings import WorkerSettings
 from worker.tools import Tools
@@ -39,6 +40,7 @@ class Station:
         """Wrap opened tools; `leave` is called when the operator wants the process to exit."""
         self._tools = tools
         self._leave = leave
+        self._gauge = GpuGauge()
         self._problem: str | None = None
         self._wanted: WorkerWanted = "run"
         self._is_busy = False
@@ -51,6 +53,7 @@ class Station:
 
     def start(self) -> None:
         """Begin to tell that this process lives, then load the first pipeline."""
+        self._gauge.start()
         self._thread.start()
         self.is_ready()
 
@@ -72,6 +75,7 @@ class Station:
 
     def close(self) -> None:
         """Say goodbye."""
+        self._gauge.close()
         self._is_over = True
         self._has_news.set()
         self._thread.join()
@@ -184,6 +188,7 @@ class Station:
             "pid": os.getpid(),
             "pipelines": list(self._tools.settings.served_pipelines),
             "frames_per_s": self._tools.frames_per_s,
+            "gpu_busy": self._gauge.busy,
             "is_draining": self._wanted != "run" or self._tools.stopping.is_set(),
             "problem": self._problem,
         }

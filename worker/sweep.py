@@ -8,20 +8,31 @@ import logging
 import signal
 import threading
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
+from jobs.api_key import EVERY_TENANT
 from jobs.database import Database
-from jobs.errors import BrokerUnavailableError, JobsError, StorageError
+from jobs.errors import BrokerUnavailableError, JobNotFoundError, JobsError, StorageError
 from jobs.object_keys import RESULTS, UPLOADS
+from jobs.placement import Place
 from jobs.queue import Bell
+from jobs.repository.outbox import Delivery
 from jobs.settings import JobsSettings
 from jobs.storage import Storage
+from worker.bulk.keeper import BatchKeeper
 from worker.settings import SweeperSettings
 from worker.station import on_signals
 from worker.webhooks import Webhooks
 
+if TYPE_CHECKING:
+    from jobs.storage.buckets import Buckets
+
 _BITE = 100
 _HOUR_S = 3600.0
+_SAMPLE_S = 10.0
+"""Samples are for minutes; looking more often keeps the plots' latest point young."""
 
 log = logging.getLogger(__name__)
 
@@ -37,28 +48,44 @@ class Sweeper:
     """Everything that is done regularly; each method can be called at any time."""
 
     def __init__(
-        self, settings: SweeperSettings, database: Database, storage: Storage, bell: Bell
+        self,
+        settings: SweeperSettings,
+        database: Database,
+        storage: Storage,
+        bell: Bell,
+        buckets: "Buckets | None" = None,
     ) -> None:
         self._database, self._storage, self._bell = database, storage, bell
         webhooks = Webhooks(
             database, settings.webhook_timeout_s, allows_private=settings.webhook_private
         )
+        self._buckets = buckets
+        self._batches = BatchKeeper(settings, database, storage, buckets, bell)
         # In the order in which one causes work for the next.
         self._duties = (
             _Duty("leases", settings.sweep_s, self.free_leases),
             _Duty("expiry", settings.sweep_s, self.expire),
             _Duty("bells", settings.sweep_s, self.ring_for_deliveries),
             _Duty("waiting", settings.ring_s, self.ring_for_waiting),
+            _Duty("batches", settings.sweep_s, self._batches.look_after_all),
             _Duty("webhooks", settings.sweep_s, webhooks.deliver),
             _Duty("removals", settings.sweep_s, self.remove),
+            _Duty("aborts", settings.sweep_s, self.abort_uploads),
             _Duty("orphans", settings.orphans_s, self.remove_orphans),
             _Duty("records", _HOUR_S, self.forget),
+            _Duty("samples", _SAMPLE_S, self.sample),
         )
 
     @classmethod
     def open(cls, settings: SweeperSettings, where: JobsSettings) -> "Sweeper":
         """Open everything."""
-        return cls(settings, where.open_database(), where.open_storage(), where.open_bell())
+        return cls(
+            settings,
+            where.open_database(),
+            where.open_storage(),
+            where.open_bell(),
+            where.open_buckets(),
+        )
 
     def close(self) -> None:
         """Close everything."""
@@ -154,6 +181,33 @@ class Sweeper:
                     rows.outbox.undelivered(delivery, error)
         return len(deliveries)
 
+    def abort_uploads(self) -> int:
+        """Abort uploads in parts to people's own buckets whose worker died on the way."""
+        with self._database.transaction() as rows:
+            deliveries = rows.outbox.take("abort", _BITE)
+        for delivery in deliveries:
+            error: str | None = None
+            try:
+                if self._is_running(delivery):
+                    error = "The attempt still runs."
+                elif self._buckets is not None:
+                    place = Place.of_url(delivery.payload["url"])
+                    self._buckets.abort(place, delivery.payload["upload_id"])
+            except StorageError as reason:
+                error = str(reason)
+            with self._database.transaction() as rows:
+                if error is None:
+                    rows.outbox.delivered(delivery)
+                else:
+                    rows.outbox.undelivered(delivery, error)
+        return len(deliveries)
+
+    def _is_running(self, delivery: Delivery) -> bool:
+        with suppress(JobNotFoundError), self._database.reading() as rows:
+            job = rows.jobs.get(EVERY_TENANT, delivery.job_id or "")
+            return job.state == "running" and job.attempt == delivery.payload["attempt"]
+        return False
+
     def remove_orphans(self) -> int:
         """Search the whole store for objects that belong to nobody, and remove them."""
         count = 0
@@ -173,7 +227,18 @@ class Sweeper:
     def forget(self) -> int:
         """Delete rows that only history needed."""
         with self._database.transaction() as rows:
-            return rows.sweeps.forget_old_records()
+            return (
+                rows.sweeps.forget_old_records()
+                + rows.batch_work.forget_old()
+                + rows.samples.forget_old()
+                + rows.logins.forget_ended()
+                + rows.s3_events.forget_old()
+            )
+
+    def sample(self) -> bool:
+        """Measure what the dashboard plots, once a minute whoever sweeps."""
+        with self._database.transaction() as rows:
+            return rows.samples.take()
 
 
 def sweep(settings: SweeperSettings, where: JobsSettings) -> None:

@@ -4,6 +4,7 @@ import shutil
 import threading
 from contextlib import suppress
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from jobs.database import Database
 from jobs.errors import BrokerUnavailableError
@@ -13,6 +14,9 @@ from jobs.storage import Storage
 from worker.engine import Engine
 from worker.engine_choice import open_engine
 from worker.settings import WorkerSettings
+
+if TYPE_CHECKING:
+    from jobs.storage.buckets import Buckets
 
 
 class Tools:
@@ -25,10 +29,12 @@ class Tools:
         storage: Storage,
         engine: Engine,
         bell: Bell,
+        buckets: "Buckets | None" = None,
     ) -> None:
         self.settings = settings
         self.database = database
         self.storage = storage
+        self.buckets = buckets
         self.engine = engine
         self._bell = bell
         self.stopping = threading.Event()
@@ -45,6 +51,7 @@ class Tools:
             where.open_storage(),
             open_engine(settings),
             where.open_bell(),
+            where.open_buckets(),
         )
         # What an earlier process of this name left behind when it was killed.
         shutil.rmtree(tools.scratch, ignore_errors=True)

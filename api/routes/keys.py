@@ -46,3 +46,6 @@ def _check_within(wanted: KeyLimits, own: KeyLimits) -> None:
     for prefix in wanted.input_prefixes:
         if not prefix.startswith(own.input_prefixes):
             raise LimitError(f"This key may not read {prefix}, so it cannot allow that to others.")
+    for prefix in wanted.output_prefixes:
+        if not prefix.startswith(own.output_prefixes):
+            raise LimitError(f"This key may not write {prefix}, so it cannot allow it to others.")

@@ -1,7 +1,7 @@
 """What a job made, as redirects to signed links."""
 
 import re
-from typing import Any
+from typing import Any, Literal
 
 from fastapi import APIRouter
 from fastapi.responses import RedirectResponse
@@ -13,7 +13,8 @@ from api.schemas.problems import Responses, keyed
 from api.schemas.texts import JobId
 from api.services import Services
 from jobs.api_key import ApiKey
-from jobs.job import Job, JobResult
+from jobs.job import Job
+from jobs.placement import Place
 
 router = APIRouter(prefix="/v1/jobs/{job_id}", tags=["Results"])
 
@@ -36,57 +37,87 @@ _VIDEO_TYPES = {
 }
 
 
+Part = Literal["result", "poster", "preview"]
+
+
 @router.get("/result", **_SHAPE)
 def get_result(job_id: JobId, key: JobsReader, services: ServicesDep) -> RedirectResponse:
     """Fetch the video."""
-    job, result = _finished(services, key, job_id)
-    container = job.request.container
-    return _redirect(
-        services,
-        result.key,
-        _VIDEO_TYPES.get(container, "application/octet-stream"),
-        filename=f"{_stem(job)}.{container}",
-    )
+    return _redirect(services, key, job_id, "result")
 
 
 @router.get("/poster", **_SHAPE)
 def get_poster(job_id: JobId, key: JobsReader, services: ServicesDep) -> RedirectResponse:
     """Fetch a picture of the result."""
-    _, result = _finished(services, key, job_id)
-    suffix = (result.poster_key or "").rpartition(".")[2]
-    media_type = {"png": "image/png", "webp": "image/webp"}.get(suffix, "image/jpeg")
-    return _redirect(services, result.poster_key, media_type)
+    return _redirect(services, key, job_id, "poster")
 
 
 @router.get("/preview", **_SHAPE)
 def get_preview(job_id: JobId, key: JobsReader, services: ServicesDep) -> RedirectResponse:
     """Fetch a short before and after, which every browser plays."""
-    _, result = _finished(services, key, job_id)
-    return _redirect(services, result.preview_key, "video/mp4")
+    return _redirect(services, key, job_id, "preview")
 
 
-def _finished(services: Services, key: ApiKey, job_id: str) -> tuple[Job, JobResult]:
+def _redirect(services: Services, key: ApiKey, job_id: str, part: Part) -> RedirectResponse:
     with services.database.reading() as rows:
         job = rows.jobs.get(key.tenant, job_id)
+    link = sign_part(services, job, part)
+    return RedirectResponse(link, 307, headers={"Cache-Control": "no-store"})
+
+
+def sign_part(services: Services, job: Job, part: Part) -> str:
+    """Sign a link to something that a job made; a video is saved under a name, pictures are shown.
+
+    Raises:
+        ResultExpiredError: it was removed.
+        ResultNotReadyError: the job has no such thing, or not yet.
+
+    """
+    if part == "result" and job.result is not None and job.result.url is not None:
+        return _sign_theirs(services, job, job.result.url)
     if job.state == "expired":
-        raise ResultExpiredError(f"The result of {job_id} was removed; retry the job to get it.")
+        raise ResultExpiredError(f"The result of {job.id} was removed; retry the job to get it.")
     if job.state != "succeeded" or job.result is None:
-        raise ResultNotReadyError(f"{job_id} is {job.state}, so it has no result.")
-    return job, job.result
-
-
-def _redirect(
-    services: Services, object_key: str | None, media_type: str, filename: str | None = None
-) -> RedirectResponse:
+        raise ResultNotReadyError(f"{job.id} is {job.state}, so it has no result.")
+    filename = None
+    match part:
+        case "result":
+            object_key: str | None = job.result.key
+            container = job.request.container
+            media_type = _VIDEO_TYPES.get(container, "application/octet-stream")
+            filename = f"{_stem(job)}.{container}"
+        case "poster":
+            object_key = job.result.poster_key
+            suffix = (object_key or "").rpartition(".")[2]
+            media_type = {"png": "image/png", "webp": "image/webp"}.get(suffix, "image/jpeg")
+        case "preview":
+            object_key, media_type = job.result.preview_key, "video/mp4"
     if object_key is None:
         raise ResultNotReadyError("This job made no such file.")
-    link = services.storage.sign_get(
+    return services.storage.sign_get(
         object_key,
         expires_s=services.settings.link_kept_s,
         filename=filename,
         content_type=media_type,
     )
-    return RedirectResponse(link, 307, headers={"Cache-Control": "no-store"})
+
+
+def _sign_theirs(services: Services, job: Job, url: str) -> str:
+    """Sign a link to a result in somebody's own bucket, where it stays after the job is forgotten.
+
+    Raises:
+        ResultNotReadyError: this service knows no S3 server any more.
+
+    """
+    if services.buckets is None:
+        raise ResultNotReadyError(f"The result of {job.id} lies at {url}; fetch it there.")
+    container = job.request.container
+    return services.buckets.sign_get(
+        Place.of_url(url),
+        expires_s=services.settings.link_kept_s,
+        filename=f"{_stem(job)}.{container}",
+        content_type=_VIDEO_TYPES.get(container, "application/octet-stream"),
+    )
 
 
 def _stem(job: Job) -> str:

@@ -8,8 +8,9 @@ from urllib.parse import urlsplit
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 
-from api.schemas.texts import Name, QueueName, S3Url, UploadId, Url
+from api.schemas.texts import Name, QueueName, S3Url, UploadId, Url, VersionId
 from jobs.job import ENDED, RETRIABLE, Attempt, Job, JobResult, Reason, State
+from jobs.placement import Collision
 from jobs.request import DEFAULT_QUEUE, PRIORITIES, JobRequest, Pipeline
 from media.encoding import Codec, Encoding
 
@@ -18,14 +19,16 @@ Container = Literal["mp4", "mov", "mkv", "webm"]
 """The endings that `media` writes; a test compares them, and the colours with the engine's."""
 
 
-def _reachable(url: str) -> str:
+def reachable(url: str) -> str:
+    """Take addresses of HTTP only."""
     parts = urlsplit(url)
     if parts.scheme not in ("http", "https") or not parts.hostname:
         raise ValueError("must be an address such as https://example.com/hook")
     return url
 
 
-def _plain_key(url: str) -> str:
+def plain_key(url: str) -> str:
+    """Take keys that all servers and clients read alike."""
     if re.search(r"/\.{1,2}(/|$)", url):
         raise ValueError("must not have . or .. as a step")
     return url
@@ -54,8 +57,18 @@ class NewJob(BaseModel):
     )
 
     upload_id: UploadId | None = Field(default=None, description="A completed upload.")
-    input_url: Annotated[S3Url, AfterValidator(_plain_key)] | None = Field(
+    input_url: Annotated[S3Url, AfterValidator(plain_key)] | None = Field(
         default=None, description="`s3://bucket/key` that the API key may read, for no upload."
+    )
+    input_version: VersionId | None = Field(
+        default=None, description="Of the object behind `input_url`."
+    )
+    output_url: Annotated[S3Url, AfterValidator(plain_key)] | None = Field(
+        default=None,
+        description="`s3://bucket/key` that the API key may write; null keeps the result here.",
+    )
+    on_collision: Collision | None = Field(
+        default=None, description="Where something lies there; null fails."
     )
     pipeline: Pipeline = Field(default="tiny", description="`full` is slower and finer.")
     scale: Literal[2, 3, 4] | None = Field(
@@ -76,7 +89,7 @@ class NewJob(BaseModel):
     priority: int = Field(
         default=0, ge=PRIORITIES[0], le=PRIORITIES[-1], description="Higher runs sooner."
     )
-    webhook_url: Annotated[Url, AfterValidator(_reachable)] | None = Field(
+    webhook_url: Annotated[Url, AfterValidator(reachable)] | None = Field(
         default=None, description="Is told how the job ended, signed (standardwebhooks.com)."
     )
     name: Name | None = Field(default=None, description="For people; the file's where not given.")
@@ -121,6 +134,7 @@ class ResultOut(BaseModel):
 
     size_bytes: int
     sha256: str
+    url: str | None = Field(description="Where it lies, if in the caller's own bucket.")
     has_poster: bool
     has_preview: bool
     facts: dict[str, Any] = Field(description="The output video as its probe describes it.")
@@ -133,6 +147,7 @@ class ResultOut(BaseModel):
         return cls(
             size_bytes=result.size_bytes,
             sha256=result.sha256,
+            url=result.url,
             has_poster=result.poster_key is not None,
             has_preview=result.preview_key is not None,
             facts=dict(result.facts),

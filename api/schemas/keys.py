@@ -27,6 +27,9 @@ class Limits(BaseModel):
     input_prefixes: list[Name] = Field(
         default=[], max_length=100, description="`s3://bucket/…` beginnings that jobs may read."
     )
+    output_prefixes: list[Name] = Field(
+        default=[], max_length=100, description="`s3://bucket/…` beginnings to write results to."
+    )
 
 
 class NewKey(BaseModel):
@@ -85,6 +88,7 @@ class KeyListOut(BaseModel):
 def _fields(key: ApiKey) -> dict[str, Any]:
     limits = asdict(key.limits)
     limits["input_prefixes"] = list(key.limits.input_prefixes)
+    limits["output_prefixes"] = list(key.limits.output_prefixes)
     return {
         "id": key.id,
         "name": key.name,

@@ -57,13 +57,21 @@ class UploadOut(BaseModel):
     request: RequestOut | None = Field(
         default=None, description="Sends the whole file, where it comes in one piece."
     )
+    parts_arrived: list[int] | None = Field(
+        default=None, description="Numbers of the parts that have come; the others are missing."
+    )
     created_at: datetime
     completed_at: datetime | None
     expires_at: datetime = Field(description="When it is removed, unless a job still needs it.")
     links: dict[str, str] = Field(examples=[{"self": "/v1/uploads/upl_01k9x3v7zq4c8m2n5t6r0wabcd"}])
 
     @classmethod
-    def of(cls, upload: Upload, signed: SignedRequest | None = None) -> "UploadOut":
+    def of(
+        cls,
+        upload: Upload,
+        signed: SignedRequest | None = None,
+        parts_arrived: list[int] | None = None,
+    ) -> "UploadOut":
         """Copy an upload."""
         here = f"/v1/uploads/{upload.id}"
         links = {"self": here}
@@ -80,6 +88,7 @@ class UploadOut(BaseModel):
             part_size_bytes=upload.part_size_bytes,
             part_count=part_count(upload),
             request=None if signed is None else RequestOut.of(signed),
+            parts_arrived=parts_arrived,
             created_at=upload.created_at,
             completed_at=upload.completed_at,
             expires_at=upload.expires_at,

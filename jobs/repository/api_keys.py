@@ -51,7 +51,7 @@ class ApiKeys:
         """Make a key; its secrets are in the answer and can never be read again.
 
         Raises:
-            RequestInvalidError: the tenant's name or an input prefix cannot be used.
+            RequestInvalidError: the tenant's name or a prefix cannot be used.
 
         """
         assert actor.tenant in (EVERY_TENANT, tenant), "nobody makes keys for others"
@@ -60,11 +60,11 @@ class ApiKeys:
             raise RequestInvalidError(
                 f"{tenant!r} is no name of a tenant; use up to 64 letters, digits, - _ and dots."
             )
-        for prefix in limits.input_prefixes:
+        for prefix in (*limits.input_prefixes, *limits.output_prefixes):
             # Without the slash, s3://films would open s3://films-of-others too.
             if not re.fullmatch(r"s3://[^/]+/.*", prefix):
                 raise RequestInvalidError(
-                    f"{prefix!r} is no input prefix; it must look like s3://bucket/ or"
+                    f"{prefix!r} is no prefix of addresses; it must look like s3://bucket/ or"
                     " s3://bucket/folder/."
                 )
         secret, webhook_secret = new_secret(), new_webhook_secret()

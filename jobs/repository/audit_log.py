@@ -1,5 +1,6 @@
 """Who did what to what, written in the transaction that does it."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -49,6 +50,7 @@ class AuditLog:
         tenant: str,
         *,
         subject: str | None = None,
+        action: str | None = None,
         limit: int = 50,
         cursor: str | None = None,
     ) -> AuditPage:
@@ -61,6 +63,8 @@ class AuditLog:
         query = select(AuditRow).where(visible(AuditRow.tenant, tenant))
         if subject is not None:
             query = query.where(AuditRow.subject == subject)
+        if action is not None:
+            query = query.where(AuditRow.action == action)
         if cursor is not None:
             query = query.where(older_than(cursor, AuditRow.at, AuditRow.id))
         query = query.order_by(AuditRow.at.desc(), AuditRow.id.desc()).limit(limit + 1)
@@ -76,14 +80,28 @@ def record(
     session: Session, actor: Actor, action: str, subject: str, tenant: str, **detail: object
 ) -> None:
     """Add an entry; `tenant` is the owner of what was acted on."""
-    session.execute(
-        insert(AuditRow).values(
-            id=new_id("aud"),
-            at=now(),
-            tenant=tenant,
-            actor=actor.name,
-            action=action,
-            subject=subject,
-            detail=detail,
-        )
-    )
+    record_all(session, actor, action, [(subject, tenant)], **detail)
+
+
+def record_all(
+    session: Session,
+    actor: Actor,
+    action: str,
+    subjects: Sequence[tuple[str, str]],
+    **detail: object,
+) -> None:
+    """Add an entry for each of several subjects, given with the tenants that own them."""
+    entries = [
+        {
+            "id": new_id("aud"),
+            "at": now(),
+            "tenant": tenant,
+            "actor": actor.name,
+            "action": action,
+            "subject": subject,
+            "detail": detail,
+        }
+        for subject, tenant in subjects
+    ]
+    if entries:
+        session.execute(insert(AuditRow).values(entries))

@@ -18,6 +18,7 @@ from jobs.job import Job, JobResult, Outcome, Progress, Reason
 from jobs.object_keys import attempt_prefix
 from jobs.policy import Policy
 from jobs.repository.moves import Conditions, break_off, change, locked, move, publish
+from jobs.repository.outbox import post_abort
 from jobs.repository.rows import job_of
 from jobs.repository.states import in_state
 from jobs.request import Pipeline
@@ -176,6 +177,13 @@ class Claims:
         if change(self._session, _held(lease), input_facts=dict(facts)) is None:
             raise _lost(lease)
 
+    def note_upload(self, lease: Lease, url: str, upload_id: str) -> None:
+        """Have an upload in parts aborted should it stay unfinished; raises `LeaseLostError`."""
+        row = locked(self._session, *_held(lease))
+        if row is None:
+            raise _lost(lease)
+        post_abort(self._session, row.tenant, row.id, lease.attempt, url, upload_id)
+
     def succeed(
         self, lease: Lease, result: JobResult, stage_seconds: Mapping[str, float] | None = None
     ) -> Job:
@@ -198,7 +206,7 @@ class Claims:
         is_retriable: bool,
         stage_seconds: Mapping[str, float] | None = None,
     ) -> Job:
-        """End the attempt; the job waits for another one if that may help and is left to it.
+        """End the attempt; the job waits for another one if that may help and is left.
 
         Raises:
             LeaseLostError: see `heartbeat`.
@@ -215,14 +223,19 @@ class Claims:
         """
         return self._break_off(lease, "given_back", reason, True, {})
 
-    def cancel(self, lease: Lease, stage_seconds: Mapping[str, float] | None = None) -> Job:
-        """End the job because a heartbeat asked for it.
+    def cancel(
+        self,
+        lease: Lease,
+        stage_seconds: Mapping[str, float] | None = None,
+        reason: Reason | None = None,
+    ) -> Job:
+        """End the job because a heartbeat asked for it, or because there is nothing to do.
 
         Raises:
             LeaseLostError: see `heartbeat`.
 
         """
-        return self._break_off(lease, "canceled", None, False, stage_seconds or {})
+        return self._break_off(lease, "canceled", reason, False, stage_seconds or {})
 
     def _break_off(
         self,

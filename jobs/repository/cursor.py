@@ -24,8 +24,12 @@ def page_of(
     """Split what a query with `limit + 1` found into the page and the cursor of the next one."""
     if len(rows) <= limit:
         return rows, None
-    at, row_id = place(rows[limit - 1])
-    return rows[:limit], base64.urlsafe_b64encode(f"{at.isoformat()} {row_id}".encode()).decode()
+    return rows[:limit], place_of(*place(rows[limit - 1]))
+
+
+def place_of(at: datetime, row_id: str) -> str:
+    """Write the cursor that lies behind a row."""
+    return base64.urlsafe_b64encode(f"{at.isoformat()} {row_id}".encode()).decode()
 
 
 def older_than(

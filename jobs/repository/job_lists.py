@@ -3,12 +3,12 @@
 from dataclasses import dataclass
 from datetime import datetime
 
-from sqlalchemy import func, select, tuple_
+from sqlalchemy import ColumnElement, func, literal, select, tuple_
 from sqlalchemy.orm import Session
 
 from jobs.clock import now
 from jobs.errors import JobNotFoundError
-from jobs.job import Attempt, Job, State
+from jobs.job import STATES, Attempt, Job, State
 from jobs.repository.cursor import older_than, page_of
 from jobs.repository.rows import attempt_of, job_of
 from jobs.repository.states import in_state
@@ -24,9 +24,16 @@ class JobFilter:
     """Which jobs a list shows; everything that is given must hold."""
 
     states: tuple[State, ...] = ()
+    ids: tuple[str, ...] = ()
     queue: str | None = None
     pipeline: Pipeline | None = None
+    flow: str | None = None
+    """The id of a batch or of a watch."""
     reason_code: str | None = None
+    reason_pattern: str | None = None
+    """The message but for what differs from job to job; see `failures.pattern_of`."""
+    text: str | None = None
+    """A part of the name, or the beginning of the id."""
     created_from: datetime | None = None
     created_before: datetime | None = None
 
@@ -57,6 +64,35 @@ class Backlog:
     oldest_wait_s: float
 
 
+def matching(wanted: JobFilter) -> tuple[ColumnElement[bool], ...]:
+    """Keep the jobs that a filter shows."""
+    conditions: list[ColumnElement[bool]] = []
+    if wanted.states:
+        conditions.append(in_state(*wanted.states))
+    if wanted.ids:
+        conditions.append(JobRow.id.in_(wanted.ids))
+    for column, value in (
+        (JobRow.queue, wanted.queue),
+        (JobRow.pipeline, wanted.pipeline),
+        (JobRow.flow, wanted.flow),
+        (JobRow.reason_code, wanted.reason_code),
+        (JobRow.reason_pattern, wanted.reason_pattern),
+    ):
+        if value is not None:
+            conditions.append(column == value)
+    if wanted.flow is not None:
+        # Said again for the index, which leaves single jobs out.
+        conditions.append(JobRow.flow != literal("", literal_execute=True))
+    if wanted.created_from is not None:
+        conditions.append(JobRow.created_at >= wanted.created_from)
+    if wanted.created_before is not None:
+        conditions.append(JobRow.created_at < wanted.created_before)
+    if wanted.text is not None:
+        name = func.lower(JobRow.name).contains(wanted.text.lower(), autoescape=True)
+        conditions.append(name | JobRow.id.startswith(wanted.text, autoescape=True))
+    return tuple(conditions)
+
+
 class JobLists:
     """Reading only."""
 
@@ -78,22 +114,16 @@ class JobLists:
 
         """
         wanted = job_filter or JobFilter()
-        query = select(JobRow).where(visible(JobRow.tenant, tenant))
-        if wanted.states:
-            query = query.where(in_state(*wanted.states))
-        if wanted.queue is not None:
-            query = query.where(JobRow.queue == wanted.queue)
-        if wanted.pipeline is not None:
-            query = query.where(JobRow.pipeline == wanted.pipeline)
-        if wanted.reason_code is not None:
-            query = query.where(JobRow.reason_code == wanted.reason_code)
-        if wanted.created_from is not None:
-            query = query.where(JobRow.created_at >= wanted.created_from)
-        if wanted.created_before is not None:
-            query = query.where(JobRow.created_at < wanted.created_before)
+        conditions = [visible(JobRow.tenant, tenant), *matching(wanted)]
         if cursor is not None:
-            query = query.where(older_than(cursor, JobRow.created_at, JobRow.id))
-        query = query.order_by(JobRow.created_at.desc(), JobRow.id.desc()).limit(limit + 1)
+            conditions.append(older_than(cursor, JobRow.created_at, JobRow.id))
+        newest_first = (JobRow.created_at.desc(), JobRow.id.desc())
+        query = select(JobRow).where(*conditions)
+        if wanted.text is not None:
+            # Ids first: an index alone knows the names, and many rows may have to be passed over.
+            ids = select(JobRow.id).where(*conditions).order_by(*newest_first).limit(limit + 1)
+            query = select(JobRow).where(JobRow.id.in_(ids))
+        query = query.order_by(*newest_first).limit(limit + 1)
         rows = self._session.scalars(query).all()
         shown, next_cursor = page_of(rows, limit, lambda row: (row.created_at, row.id))
         return JobPage(tuple(map(job_of, shown)), next_cursor)
@@ -144,6 +174,17 @@ class JobLists:
             .order_by(JobRow.queue, JobRow.state)
         )
         return [StateCount(*row) for row in self._session.execute(query)]
+
+    def totals(self) -> dict[State, int]:
+        """Count all jobs by state."""
+        query = select(JobRow.state, func.count()).group_by(JobRow.state)
+        counts = {row[0]: row[1] for row in self._session.execute(query)}
+        return {state: counts.get(state, 0) for state in STATES}
+
+    def running(self, limit: int = 1000) -> list[Job]:
+        """List the jobs that run, of all tenants."""
+        query = select(JobRow).where(in_state("running")).order_by(JobRow.started_at).limit(limit)
+        return [job_of(row) for row in self._session.scalars(query)]
 
     def backlogs(self, tenant: str) -> list[Backlog]:
         """Tell how much waits in each queue and for how long; queues without backlog are absent."""

@@ -1,7 +1,8 @@
 """The moves between a job's states, each one compare-and-set, with what every move entails."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict
+from typing import Final
 
 from sqlalchemy import ColumnElement, select, update
 from sqlalchemy.orm import Session
@@ -10,6 +11,8 @@ from jobs.clock import later, now
 from jobs.job import COUNTED, ENDED, MOVES, JobResult, Outcome, Reason, State
 from jobs.object_keys import attempt_prefix
 from jobs.policy import Policy
+from jobs.repository.batch_lines import note_end, note_retry
+from jobs.repository.failures import pattern_of
 from jobs.repository.outbox import post_bell, post_removal, post_webhook
 from jobs.repository.rows import job_of
 from jobs.repository.states import in_state
@@ -17,35 +20,67 @@ from jobs.tables import AttemptRow, JobRow
 
 Conditions = tuple[ColumnElement[bool], ...]
 
+FRESH: Final[Mapping[str, object]] = {
+    "not_before": now(),
+    "attempts_used": 0,
+    "started_at": None,
+    "ended_at": None,
+    "expires_at": None,
+    "cancel_requested_at": None,
+    "progress": None,
+    "reason_code": None,
+    "reason_message": None,
+    "reason_pattern": None,
+    "result": None,
+    "result_bytes": None,
+}
+"""What a job is set to that is queued again after its end."""
+
 
 def change(session: Session, conditions: Conditions, **values: object) -> JobRow | None:
     """Change one job where the conditions still hold; None where they do not."""
-    return session.scalar(
+    return next(iter(change_all(session, conditions, **values)), None)
+
+
+def change_all(session: Session, conditions: Conditions, **values: object) -> Sequence[JobRow]:
+    """Change every job for which the conditions hold."""
+    return session.scalars(
         update(JobRow)
         .where(*conditions)
         .values(version=JobRow.version + 1, updated_at=now(), **values)
         .returning(JobRow)
-    )
+    ).all()
 
 
 def move(
     session: Session, conditions: Conditions, origin: State, target: State, **values: object
 ) -> JobRow | None:
-    """Move one job from `origin` to `target` where the conditions hold; None where they do not.
+    """Move one job from `origin` to `target` where the conditions hold; None where they do not."""
+    return next(iter(move_all(session, conditions, origin, target, **values)), None)
 
-    Leaving `running` ends the lease; coming to an end tells the webhook.
+
+def move_all(
+    session: Session, conditions: Conditions, origin: State, target: State, **values: object
+) -> Sequence[JobRow]:
+    """Move every job for which the conditions hold from `origin` to `target`.
+
+    Leaving `running` ends the lease; coming to an end tells the webhook and the batch.
     """
     assert target in MOVES[origin], (origin, target)
     if origin == "running":
         values |= {"lease_token": None, "lease_until": None, "worker_id": None}
     if target in ENDED and origin not in ENDED:
         values |= {"ended_at": now()}
-    row = change(session, (in_state(origin), *conditions), state=target, **values)
-    if row is not None and target in ENDED and origin not in ENDED:
-        job = job_of(row)
-        if job.request.webhook_url:
-            post_webhook(session, job, row.key_id)
-    return row
+    rows = change_all(session, (in_state(origin), *conditions), state=target, **values)
+    for row in rows:
+        if target in ENDED and origin not in ENDED:
+            note_end(session, row)
+            job = job_of(row)
+            if job.request.webhook_url:
+                post_webhook(session, job, row.key_id)
+        if origin in ENDED and target == "queued":
+            note_retry(session, row)
+    return rows
 
 
 def locked(session: Session, *conditions: ColumnElement[bool]) -> JobRow | None:
@@ -67,8 +102,11 @@ def publish(
         "running",
         "succeeded",
         result=asdict(result),
+        # What lies in somebody's own bucket takes no room in ours.
+        result_bytes=0 if result.url else result.size_bytes,
         reason_code=None,
         reason_message=None,
+        reason_pattern=None,
         expires_at=later(now(), policy.result_kept_s),
     )
     if row is not None:
@@ -94,7 +132,11 @@ def break_off(
     used = running.attempts_used + (outcome in COUNTED)
     values: dict[str, object] = {"attempts_used": used}
     if reason is not None:
-        values |= {"reason_code": reason.code, "reason_message": reason.message}
+        values |= {
+            "reason_code": reason.code,
+            "reason_message": reason.message,
+            "reason_pattern": pattern_of(reason.message, running.name),
+        }
     # A worker that vanished or left says nothing against the job, so the next one starts at once.
     delay_s = policy.backoff_s(used) if outcome == "failed" else 0.0
     target: State

@@ -6,7 +6,7 @@ taken for a while; whoever takes it and dies leaves it due again.
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from datetime import datetime
 from secrets import token_hex
 from typing import Any, Literal, cast
@@ -14,16 +14,19 @@ from typing import Any, Literal, cast
 from sqlalchemy import ColumnElement, delete, insert, select, update
 from sqlalchemy.orm import Session
 
+from jobs.batch import Batch, LineCounts
 from jobs.clock import later, now
 from jobs.identifiers import new_id
 from jobs.job import Job
 from jobs.policy import Policy
 from jobs.tables import ApiKeyRow, OutboxRow
 
-Topic = Literal["bell", "webhook", "removal"]
+Topic = Literal["bell", "webhook", "removal", "abort"]
 
 # Who submits rings by himself after the commit; the outbox is for when he could not.
 BELL_DELAY_S = 1.0
+# Only a worker that died leaves one behind, and nobody waits for it to go.
+_ABORT_DELAY_S = 600.0
 
 
 @dataclass(frozen=True)
@@ -33,7 +36,7 @@ class Delivery:
     id: str
     topic: Topic
     payload: Mapping[str, Any]
-    """bell: queue. removal: prefix. webhook: url and body, which is sent as JSON."""
+    """bell: queue. removal: prefix. abort: url, upload_id, attempt. webhook: url, body."""
     tries: int
     """How often it was tried before."""
     created_at: datetime
@@ -134,6 +137,14 @@ def post_removal(session: Session, tenant: str, prefix: str) -> None:
     _post(session, "removal", tenant, {"prefix": prefix})
 
 
+def post_abort(
+    session: Session, tenant: str, job_id: str, attempt: int, url: str, upload_id: str
+) -> None:
+    """Have an upload in parts to somebody's own bucket aborted, unless its attempt finishes it."""
+    payload = {"url": url, "upload_id": upload_id, "attempt": attempt}
+    _post(session, "abort", tenant, payload, job_id=job_id, delay_s=_ABORT_DELAY_S)
+
+
 def post_webhook(session: Session, job: Job, key_id: str | None) -> None:
     """Have somebody told how a job ended."""
     assert job.ended_at is not None
@@ -154,6 +165,28 @@ def post_webhook(session: Session, job: Job, key_id: str | None) -> None:
     }
     payload = {"url": job.request.webhook_url, "body": body}
     _post(session, "webhook", job.tenant, payload, job_id=job.id, key_id=key_id)
+
+
+def post_batch_webhook(session: Session, batch: Batch, counts: LineCounts) -> None:
+    """Have somebody told that a batch has ended."""
+    assert batch.ended_at is not None
+    body = {
+        "type": f"batch.{batch.state}",
+        "timestamp": batch.ended_at.isoformat(),
+        "data": {
+            "id": batch.id,
+            "name": batch.request.name,
+            "state": batch.state,
+            "round": batch.round,
+            "created_at": batch.created_at.isoformat(),
+            "ended_at": batch.ended_at.isoformat(),
+            "counts": asdict(counts),
+            "reports": batch.reports,
+            "error": batch.reason and {"code": batch.reason.code, "message": batch.reason.message},
+        },
+    }
+    payload = {"url": batch.request.webhook_url, "body": body}
+    _post(session, "webhook", batch.tenant, payload, key_id=batch.key_id)
 
 
 def _post(

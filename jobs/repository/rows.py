@@ -26,6 +26,8 @@ def job_of(row: JobRow) -> Job:
         ended_at=row.ended_at,
         expires_at=row.expires_at,
         is_cancel_requested=row.cancel_requested_at is not None,
+        flow=row.flow,
+        batch_line=row.batch_line,
         worker_id=row.worker_id,
         progress=Progress(**row.progress) if row.progress else None,
         reason=_reason(row.reason_code, row.reason_message),

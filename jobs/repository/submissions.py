@@ -3,6 +3,7 @@
 import hashlib
 import json
 from dataclasses import asdict, dataclass
+from typing import Final
 
 from sqlalchemy import delete, func, insert, select
 from sqlalchemy.exc import IntegrityError
@@ -15,24 +16,40 @@ from jobs.errors import (
     InputGoneError,
     JobNotFoundError,
     QueueNotFoundError,
-    RequestInvalidError,
     StateConflictError,
     TooManyQueuedError,
 )
 from jobs.identifiers import new_id
 from jobs.job import RETRIABLE, Job, JobLimits
 from jobs.object_keys import job_prefix
+from jobs.permission import check_readable, check_writable
 from jobs.policy import Policy
 from jobs.repository.audit_log import record
-from jobs.repository.moves import change, locked, move
+from jobs.repository.batch_lines import note_deletion
+from jobs.repository.moves import FRESH, change, locked, move
 from jobs.repository.outbox import BELL_DELAY_S, post_bell, post_removal
 from jobs.repository.rows import job_of
 from jobs.repository.states import in_state
-from jobs.repository.turns import next_turn
+from jobs.repository.turns import SINGLE, next_turn
 from jobs.repository.uploads import keep_for_job
 from jobs.repository.visibility import visible
 from jobs.request import JobRequest
 from jobs.tables import ApiKeyRow, JobRow, QueueRow
+
+NAME_MAX = 255
+"""Of what can be searched; longer names are kept whole in the request."""
+
+
+@dataclass(frozen=True)
+class Origin:
+    """What a job comes from; the default is somebody who submits a single one."""
+
+    flow: str = SINGLE
+    """The id of a batch or a watch."""
+    batch_line: int | None = None
+
+
+SINGLE_JOB: Final = Origin()
 
 
 @dataclass(frozen=True)
@@ -52,15 +69,20 @@ class Submissions:
         self._policy = policy
 
     def submit(
-        self, actor: Actor, request: JobRequest, idempotency_key: str | None = None
+        self,
+        actor: Actor,
+        request: JobRequest,
+        idempotency_key: str | None = None,
+        origin: Origin = SINGLE_JOB,
     ) -> Submission:
         """Queue a job, or find the one that the same idempotency key queued before.
 
         Ring the queue's bell after the commit; the outbox rings it a second later if that failed.
+        The limit of waiting jobs holds for single ones; a batch or a watch bounds its own.
 
         Raises:
             IdempotencyConflictError: the key was used with another request.
-            RequestInvalidError: the API key may not read from this address.
+            RequestInvalidError: the API key may not read from this address, or write to it.
             QueueNotFoundError: no such queue.
             UploadNotFoundError: no such upload of this tenant.
             UploadStateError: the upload is not complete.
@@ -74,7 +96,7 @@ class Submissions:
             earlier = self._earlier(actor.tenant, idempotency_key, request_sha256)
             if earlier is not None:
                 return Submission(earlier, is_new=False)
-        self._check(actor, request)
+        self._check(actor, request, origin)
         urgency = -request.priority
         new_row = (
             insert(JobRow)
@@ -83,6 +105,7 @@ class Submissions:
                 tenant=actor.tenant,
                 key_id=actor.key_id,
                 upload_id=request.upload_id,
+                name=request.name and request.name[:NAME_MAX],
                 idempotency_key=idempotency_key,
                 request_sha256=request_sha256,
                 request=request.as_json(),
@@ -92,7 +115,9 @@ class Submissions:
                 queue=request.queue,
                 pipeline=request.pipeline,
                 urgency=urgency,
-                turn=next_turn(self._session, actor.tenant, request.queue, urgency),
+                turn=next_turn(self._session, actor.tenant, request.queue, urgency, origin.flow),
+                flow=origin.flow,
+                batch_line=origin.batch_line,
                 created_at=now(),
                 updated_at=now(),
                 not_before=now(),
@@ -131,27 +156,28 @@ class Submissions:
             )
         return job_of(row)
 
-    def _check(self, actor: Actor, request: JobRequest) -> None:
+    def _check(self, actor: Actor, request: JobRequest, origin: Origin) -> None:
         """Hold a request against what the database knows."""
         if self._session.get(QueueRow, request.queue) is None:
             names = ", ".join(self._session.scalars(select(QueueRow.name).order_by(QueueRow.name)))
             raise QueueNotFoundError(f"There is no queue {request.queue!r}; there are: {names}.")
         if request.upload_id is not None:
             keep_for_job(self._session, self._policy, actor.tenant, request.upload_id)
-        elif not (request.input_url or "").startswith(actor.limits.input_prefixes):
-            raise RequestInvalidError(
-                f"This API key may not read {request.input_url}; upload the file, or have the"
-                " address added to the key's input prefixes."
-            )
+        else:
+            check_readable(actor.limits, request.input_url or "")
+        if request.output_url is not None:
+            check_writable(actor.limits, request.output_url)
         allowed = actor.limits.queued_jobs
-        if allowed is not None:
+        if allowed is not None and origin.flow == SINGLE:
             # Locked, so that submissions at the same time cannot pass the limit together.
             self._session.execute(
                 select(ApiKeyRow.id)
                 .where(ApiKeyRow.id == actor.key_id)
                 .with_for_update(key_share=True)
             )
-            waiting = select(func.count()).where(JobRow.key_id == actor.key_id, in_state("queued"))
+            waiting = select(func.count()).where(
+                JobRow.key_id == actor.key_id, JobRow.flow == SINGLE, in_state("queued")
+            )
             if self._session.scalars(waiting).one() >= allowed:
                 raise TooManyQueuedError(
                     f"This API key has {allowed} jobs waiting, which is its limit; wait for some of"
@@ -226,17 +252,8 @@ class Submissions:
             (JobRow.id == job_id,),
             row.state,
             "queued",
-            turn=next_turn(self._session, row.tenant, row.queue, row.urgency),
-            not_before=now(),
-            attempts_used=0,
-            started_at=None,
-            ended_at=None,
-            expires_at=None,
-            cancel_requested_at=None,
-            progress=None,
-            reason_code=None,
-            reason_message=None,
-            result=None,
+            turn=next_turn(self._session, row.tenant, row.queue, row.urgency, row.flow),
+            **FRESH,
         )
         assert queued is not None, "the row is locked"
         post_bell(self._session, row.tenant, row.id, row.queue, BELL_DELAY_S)
@@ -254,6 +271,7 @@ class Submissions:
         row = self._locked(actor, job_id)
         if row.state == "running":
             raise StateConflictError(f"{job_id} is running; cancel it before you delete it.")
+        note_deletion(self._session, row)
         self._session.execute(delete(JobRow).where(JobRow.id == job_id))
         post_removal(self._session, row.tenant, job_prefix(job_id))
         record(self._session, actor, "job.deleted", job_id, row.tenant)

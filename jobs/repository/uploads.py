@@ -13,6 +13,7 @@ from jobs.errors import UploadNotFoundError, UploadStateError
 from jobs.object_keys import upload_key, upload_prefix
 from jobs.policy import Policy
 from jobs.repository.audit_log import record
+from jobs.repository.cursor import older_than, page_of
 from jobs.repository.outbox import post_removal
 from jobs.repository.states import in_state
 from jobs.repository.visibility import visible
@@ -40,6 +41,14 @@ class Upload:
     def state(self) -> Literal["pending", "complete"]:
         """Whether the bytes have come."""
         return "pending" if self.completed_at is None else "complete"
+
+
+@dataclass(frozen=True)
+class UploadPage:
+    """Uploads, newest first, and where the next page begins."""
+
+    uploads: tuple[Upload, ...]
+    next_cursor: str | None
 
 
 class Uploads:
@@ -101,6 +110,21 @@ class Uploads:
 
         """
         return _upload_of(_find(self._session, tenant, upload_id))
+
+    def page(self, tenant: str, *, limit: int = 50, cursor: str | None = None) -> UploadPage:
+        """List uploads, newest first.
+
+        Raises:
+            RequestInvalidError: the cursor is not one that an earlier page gave.
+
+        """
+        query = select(UploadRow).where(visible(UploadRow.tenant, tenant))
+        if cursor is not None:
+            query = query.where(older_than(cursor, UploadRow.created_at, UploadRow.id))
+        query = query.order_by(UploadRow.created_at.desc(), UploadRow.id.desc()).limit(limit + 1)
+        rows = self._session.scalars(query).all()
+        shown, next_cursor = page_of(rows, limit, lambda row: (row.created_at, row.id))
+        return UploadPage(tuple(map(_upload_of, shown)), next_cursor)
 
     def complete(self, tenant: str, upload_id: str) -> Upload:
         """Mark an upload whose object the caller has verified; twice is as good as once.

@@ -29,6 +29,8 @@ class Worker:
     """Whatever it tells about itself: host, GPU, memory, loaded model."""
     started_at: datetime
     heartbeat_at: datetime
+    silent_s: float
+    """Since the last heartbeat, by the database's clock."""
     job_id: str | None
     """What it runs now."""
 
@@ -106,7 +108,7 @@ class Workers:
         """List workers by id."""
         running = in_state("running")
         query = (
-            select(WorkerRow, JobRow.id)
+            select(WorkerRow, JobRow.id, now())
             .outerjoin(JobRow, (JobRow.worker_id == WorkerRow.id) & running)
             .order_by(WorkerRow.id, JobRow.started_at)
         )
@@ -119,9 +121,10 @@ class Workers:
                 facts=row.facts,
                 started_at=row.started_at,
                 heartbeat_at=row.heartbeat_at,
+                silent_s=(at - row.heartbeat_at).total_seconds(),
                 job_id=job_id,
             )
-            for row, job_id in self._session.execute(query)
+            for row, job_id, at in self._session.execute(query)
         }
         return [*workers.values()]
 

@@ -128,6 +128,15 @@ class Storage(ABC):
         """Allow the upload of one part of exactly so many bytes; numbers count from 1."""
 
     @abstractmethod
+    def parts_arrived(self, key: str, multipart_id: str) -> Mapping[int, int]:
+        """Tell which parts have come: their numbers, in order, and how many bytes each has.
+
+        Raises:
+            ObjectNotFoundError: the upload was finished or aborted.
+
+        """
+
+    @abstractmethod
     def finish_multipart(self, key: str, multipart_id: str) -> None:
         """Put the parts that have come together; the store knows them, the sender need not.
 

@@ -6,7 +6,7 @@ see the objects can sign, and are served by the API (`links.py`).
 
 import os
 import shutil
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from datetime import UTC, datetime
 from pathlib import Path
 from secrets import token_hex
@@ -190,6 +190,15 @@ class LocalStorage(Storage):
         """See `Storage.sign_part`."""
         grant = Grant("PUT", key, size_bytes=size_bytes, multipart_id=multipart_id, part=number)
         return SignedRequest("PUT", self.links.sign(grant, expires_s))
+
+    def parts_arrived(self, key: str, multipart_id: str) -> Mapping[int, int]:
+        """See `Storage.parts_arrived`."""
+        folder = self._parts / multipart_id
+        with translated(key):
+            if (folder / "key").read_text() != key:
+                raise ObjectNotFoundError(f"There is no upload of {key}; begin a new one.")
+            parts = sorted(folder.glob("[0-9]*"))
+            return {int(part.name): part.stat().st_size for part in parts}
 
     def receive(self, grant: Grant, chunks: Iterable[bytes]) -> None:
         """Take the body of a request that a link granted; nothing is kept of a wrong one.

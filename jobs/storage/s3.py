@@ -4,15 +4,12 @@ Nothing here trusts an ETag or a checksum that the server returns, because compa
 them out: sizes are compared, and sha256 is computed on this side.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import suppress
 from pathlib import Path
 from secrets import token_hex
 from typing import Any
-from urllib.parse import parse_qsl, quote, urlsplit
-
-import boto3
-from botocore.config import Config
+from urllib.parse import quote, urlsplit
 
 from jobs.errors import (
     ObjectDamagedError,
@@ -30,11 +27,9 @@ from jobs.storage.interface import (
     check,
     part_size,
 )
+from jobs.storage.s3_client import open_client, read_options
 from jobs.storage.s3_errors import translated
 from jobs.storage.s3_transfer import receive, send_parts, send_whole
-
-_OPTIONS = ("endpoint", "public_endpoint", "region", "style")
-_STYLES = ("auto", "path", "virtual")
 
 
 class S3Storage(Storage):
@@ -63,29 +58,10 @@ class S3Storage(Storage):
         """
         self._bucket = bucket
         self._root = f"{prefix}/" if prefix else ""
-        if style == "auto":
-            style = "path" if endpoint else "virtual"
-        config = Config(
-            # On endpoints of other makers boto3 would sign links the old way, v2.
-            signature_version="s3v4",
-            s3={"addressing_style": style},
-            connect_timeout=5,
-            read_timeout=60,
-            retries={"mode": "standard", "total_max_attempts": 4},
-            max_pool_connections=32,
-            # Newer checksums by default are refused by servers that do not know them.
-            request_checksum_calculation="when_required",
-            response_checksum_validation="when_required",
-        )
-        session = boto3.session.Session()
-        self._client: Any = session.client(
-            "s3", endpoint_url=endpoint, region_name=region, config=config
-        )
+        self._client: Any = open_client(endpoint, region, style)
         self._signer: Any = self._client
         if public_endpoint is not None:
-            self._signer = session.client(
-                "s3", endpoint_url=public_endpoint, region_name=region, config=config
-            )
+            self._signer = open_client(public_endpoint, region, style)
 
     @classmethod
     def of_url(cls, url: str) -> "S3Storage":
@@ -95,22 +71,12 @@ class S3Storage(Storage):
             SettingsError: an option is unknown, or there is no bucket.
 
         """
-        parts = urlsplit(url)
-        options = dict(parse_qsl(parts.query))
-        unknown = set(options) - set(_OPTIONS)
-        if unknown or not parts.netloc or options.get("style", "auto") not in _STYLES:
+        parts, options = urlsplit(url), read_options("STORAGE_URL", url)
+        if not parts.netloc:
             raise SettingsError(
-                "STORAGE_URL must look like s3://bucket/prefix?endpoint=URL&region=NAME&style=path;"
-                f" the options are {', '.join(_OPTIONS)}, and style is one of {', '.join(_STYLES)}."
+                "STORAGE_URL names no bucket; it must look like s3://bucket/prefix."
             )
         return cls(parts.netloc, parts.path.strip("/"), **options)
-
-    def of_bucket(self, bucket: str) -> "S3Storage":
-        """Look into another bucket of the same server, with its whole keys."""
-        other = object.__new__(S3Storage)
-        other._bucket, other._root = bucket, ""
-        other._client, other._signer = self._client, self._signer
-        return other
 
     def put(
         self, key: str, path: Path, *, content_type: str, on_bytes: OnBytes | None = None
@@ -120,7 +86,9 @@ class S3Storage(Storage):
         step_bytes = part_size(size_bytes)
         with path.open("rb") as file, translated(key):
             if size_bytes <= step_bytes:
-                sent = send_whole(self._client, self._at(key), file, content_type, on_bytes)
+                sent = send_whole(
+                    self._client, self._at(key), file, on_bytes, ContentType=content_type
+                )
             else:
                 multipart_id = self.start_multipart(key, content_type=content_type)
                 try:
@@ -233,15 +201,25 @@ class S3Storage(Storage):
         part = {"UploadId": multipart_id, "PartNumber": number, "ContentLength": size_bytes}
         return SignedRequest("PUT", self._sign("upload_part", key, expires_s, **part))
 
+    def parts_arrived(self, key: str, multipart_id: str) -> Mapping[int, int]:
+        """See `Storage.parts_arrived`."""
+        with translated(key):
+            return {part["PartNumber"]: part["Size"] for part in self._parts(key, multipart_id)}
+
+    def _parts(self, key: str, multipart_id: str) -> Iterator[dict[str, Any]]:
+        pages = self._client.get_paginator("list_parts").paginate(
+            **self._at(key), UploadId=multipart_id
+        )
+        for page in pages:
+            yield from page.get("Parts", ())
+
     def finish_multipart(self, key: str, multipart_id: str) -> None:
         """See `Storage.finish_multipart`."""
         upload = {**self._at(key), "UploadId": multipart_id}
         with translated(key):
-            pages = self._client.get_paginator("list_parts").paginate(**upload)
             parts = [
                 {"PartNumber": part["PartNumber"], "ETag": part["ETag"]}
-                for page in pages
-                for part in page.get("Parts", ())
+                for part in self._parts(key, multipart_id)
             ]
             if not parts:
                 raise ObjectNotFoundError(

@@ -12,7 +12,9 @@ from botocore.exceptions import (
 )
 
 from jobs.errors import (
+    NotImplementedByStoreError,
     ObjectNotFoundError,
+    PreconditionFailedError,
     StorageDeniedError,
     StorageError,
     StorageFullError,
@@ -21,6 +23,7 @@ from jobs.errors import (
 
 _MISSING = {"NoSuchKey", "NoSuchUpload", "NotFound", "404"}
 _BUSY = {"SlowDown", "RequestTimeout", "RequestTimeTooSkewed", "Throttling", "BadDigest"}
+_BUSY |= {"ConditionalRequestConflict", "OperationAborted"}
 _FULL = {"QuotaExceeded", "XMinioStorageFull", "InsufficientCapacity"}
 
 
@@ -62,6 +65,10 @@ def _of_answer(subject: str, error: ClientError) -> StorageError:
         return ObjectNotFoundError(f"There is no object {subject}; it may have been removed.")
     if code in _FULL or status == 507:
         return StorageFullError(f"The object store is full, so that {subject} was not written.")
+    if status == 412:
+        return PreconditionFailedError(f"{subject} is not as it was expected to be.")
+    if status == 501:
+        return NotImplementedByStoreError(f"The object store cannot do what {subject} needs.")
     if code in _BUSY or status >= 500 or status == 429:
         return StorageUnavailableError(
             f"The object store could not serve {subject} now ({code or status}); try again."

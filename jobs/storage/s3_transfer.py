@@ -7,7 +7,11 @@ import hashlib
 from base64 import b64encode
 from typing import Any, BinaryIO
 
-from jobs.errors import ObjectDamagedError, StorageUnavailableError
+from jobs.errors import (
+    NotImplementedByStoreError,
+    ObjectDamagedError,
+    StorageUnavailableError,
+)
 from jobs.storage.interface import MIB, OnBytes
 from jobs.storage.s3_errors import translated
 
@@ -20,12 +24,12 @@ def send_whole(
     client: Any,  # noqa: ANN401 - boto3 has no types
     at: At,
     file: BinaryIO,
-    content_type: str,
     on_bytes: OnBytes | None,
+    **more: object,
 ) -> tuple[int, str]:
-    """Send a small file as one request; return its size and sha256."""
+    """Send a small file as one request; return its size and sha256. `more` goes along with it."""
     body = file.read()
-    client.put_object(**at, Body=body, ContentType=content_type, ContentMD5=_md5(body))
+    client.put_object(**at, Body=body, ContentMD5=_md5(body), **more)
     if on_bytes is not None:
         on_bytes(len(body))
     return len(body), hashlib.sha256(body).hexdigest()
@@ -37,10 +41,12 @@ def send_parts(
     file: BinaryIO,
     step_bytes: int,
     on_bytes: OnBytes | None,
+    **conditions: object,
 ) -> tuple[int, str]:
-    """Send a file in parts and complete it; return its size and sha256.
+    """Send a file in parts and complete it, under conditions; return its size and sha256.
 
     `upload` is the object with the `UploadId` that was started; aborting it is up to the caller.
+    Where the store does not know the conditions, it is completed without them.
     """
     digest, size_bytes, parts = hashlib.sha256(), 0, []
     for number, body in enumerate(iter(lambda: file.read(step_bytes), b""), 1):
@@ -50,7 +56,12 @@ def send_parts(
         size_bytes += len(body)
         if on_bytes is not None:
             on_bytes(len(body))
-    client.complete_multipart_upload(**upload, MultipartUpload={"Parts": parts})
+    whole = {**upload, "MultipartUpload": {"Parts": parts}}
+    try:
+        with translated(upload["Key"]):
+            client.complete_multipart_upload(**whole, **conditions)
+    except NotImplementedByStoreError:
+        client.complete_multipart_upload(**whole)
     return size_bytes, digest.hexdigest()
 
 

@@ -1,6 +1,7 @@
 """Keys, scopes and tenants, tried on every route there is."""
 
 import re
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -11,13 +12,15 @@ from tests.api.routes_of import routes_of
 from tests.api.world import FILMS, Tenant, World
 
 OPEN = {"/", "/healthz", "/readyz", "/metrics", "/openapi.json", "/docs", "/docs/{name}"}
-OPEN |= {"/docs/start.js", "/objects/{key:path}"}
-"""Routes without a key; the last one takes signed links."""
+OPEN |= {"/docs/start.js", "/objects/{key:path}", "/v1/events/s3"}
+"""Routes without a key; the last two take signed links, and secrets of watches."""
 
 BODIES = {
     ("POST", "/v1/jobs"): {"input_url": "s3://films/a.mp4"},
     ("POST", "/v1/uploads"): {"filename": "a", "size_bytes": 1},
     ("POST", "/v1/keys"): {"name": "a", "scopes": ["jobs:read"]},
+    ("POST", "/v1/watches"): {"prefix": "s3://films/in/"},
+    ("POST", "/v1/batches"): {"prefix": "s3://films/in/"},
 }
 
 
@@ -54,7 +57,8 @@ def test_every_route_wants_a_key_and_its_scope(embedded: World) -> None:
 
 
 def _unknown_id(kind: str) -> str:
-    return {"job": "job", "upload": "upl", "key": "key"}[kind] + "_" + "0" * 26
+    kinds = {"job": "job", "upload": "upl", "key": "key", "watch": "wat", "batch": "bat"}
+    return f"{kinds[kind]}_{'0' * 26}"
 
 
 def test_what_belongs_to_others_is_not_found(
@@ -65,6 +69,8 @@ def test_what_belongs_to_others_is_not_found(
     world.succeed(world.claim(), tmp_path)
     assert alice.actor.key_id is not None
     ids = {"{job_id}": job["id"], "{upload_id}": upload_id, "{key_id}": alice.actor.key_id}
+    ids["{batch_id}"] = alice.http.post("/v1/batches", json={"prefix": "s3://films/"}).json()["id"]
+    ids["{watch_id}"] = _watch(world, alice)
     before = world.job(job["id"])
     tried = 0
     for method, route in keyed_routes(world):
@@ -85,6 +91,13 @@ def test_what_belongs_to_others_is_not_found(
         assert owners <= {bob.actor.key_id}
     assert world.job(job["id"]) == before
     assert alice.http.get("/v1/keys").status_code == 200, "her key still works"
+
+
+def _watch(world: World, tenant: Tenant) -> str:
+    limits = KeyLimits(input_prefixes=("s3://films/",), output_prefixes=("s3://films/",))
+    with world.database.transaction() as rows:
+        actor = replace(tenant.actor, limits=limits)
+        return rows.watches.add(actor, "s3://films/in/").watch.id
 
 
 def _other(place: str) -> str:

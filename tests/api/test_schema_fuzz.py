@@ -94,4 +94,5 @@ def _things_to_find(tenant: Tenant) -> dict[str, str]:
         "job_id": tenant.submit()["id"],
         "upload_id": tenant.upload(),
         "key_id": made.json()["id"],
+        "batch_id": tenant.http.post("/v1/batches", json={"prefix": "s3://films/"}).json()["id"],
     }

@@ -46,10 +46,13 @@ def test_a_large_file_is_sent_in_parts(world: World, alice: Tenant) -> None:
     first = alice.http.get(upload["links"]["parts"], params={"limit": 1}).json()
     rest = alice.http.get(upload["links"]["parts"], params={"after": first["next_after"]}).json()
     assert rest["next_after"] is None
+    assert upload["parts_arrived"] == []
     for part in reversed([*first["parts"], *rest["parts"]]):
         piece = body[part["offset_bytes"] :][: part["size_bytes"]]
         sent = httpx2.put(part["request"]["url"], content=piece, headers=part["request"]["headers"])
         assert sent.status_code == 200, sent.text
+        known = alice.http.get(upload["links"]["self"]).json()
+        assert known["parts_arrived"] == list(range(part["number"], 3))
     proof = {"sha256": hashlib.sha256(body).hexdigest()}
     done = alice.http.post(upload["links"]["complete"], json=proof)
     assert done.status_code == 200, done.text

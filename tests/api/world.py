@@ -135,7 +135,7 @@ class World:
             video.sha256,
             keys["poster.jpg"].key,
             keys["preview.mp4"].key,
-            {"width_px": 64},
+            facts={"width_px": 64},
         )
         with self.database.transaction() as rows:
             return rows.claims.succeed(lease, result)

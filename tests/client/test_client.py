@@ -1,6 +1,7 @@
 """The client against a real service."""
 
 import hashlib
+import os
 import threading
 import time
 from collections.abc import Iterator
@@ -25,6 +26,7 @@ from client import (
     RateLimitedError,
     RequestRefusedError,
     UnreachableError,
+    Upload,
     WaitTimeoutError,
 )
 from jobs.api_key import KeyLimits
@@ -96,6 +98,38 @@ def test_a_large_file_goes_in_parts(world: World, service: FlashVSRClient, tmp_p
     assert progress[-1] == PART_BYTES + 8
     stored = world.storage.get(f"uploads/{upload.id}/source", tmp_path / "back")
     assert stored.sha256 == hashlib.sha256(path.read_bytes()).hexdigest()
+
+
+def test_an_upload_that_broke_off_goes_on(
+    world: World, service: FlashVSRClient, tmp_path: Path
+) -> None:
+    path = tmp_path / "large.mkv"
+    path.write_bytes(os.urandom(2 * PART_BYTES) + b"the rest")
+    begun: list[Upload] = []
+
+    def stop(done: int, total: int) -> None:
+        raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        service.upload(path, parallel=1, on_begun=begun.append, on_progress=stop)
+    (upload,) = begun
+    assert upload.parts_arrived == ()
+    other = tmp_path / "other.mkv"
+    other.write_bytes(b"another film")
+    with pytest.raises(ClientError, match="send the file that was begun"):
+        service.upload(other, resume=upload.id)
+    done: list[int] = []
+    again = service.upload(
+        path, resume=upload.id, parallel=1, on_begun=begun.append,
+        on_progress=lambda sent, _: done.append(sent),
+    )  # fmt: skip
+    # What had come is counted at once and not sent again.
+    assert 1 in begun[-1].parts_arrived
+    assert done[0] == PART_BYTES
+    assert (again.id, again.state, done[-1]) == (upload.id, "complete", path.stat().st_size)
+    stored = world.storage.get(f"uploads/{upload.id}/source", tmp_path / "back")
+    assert stored.sha256 == hashlib.sha256(path.read_bytes()).hexdigest()
+    assert service.upload(path, resume=upload.id).state == "complete"
 
 
 def test_what_cannot_be_sent(service: FlashVSRClient, tmp_path: Path) -> None:

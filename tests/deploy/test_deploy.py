@@ -30,9 +30,9 @@ def project() -> Any:
 def test_compose_starts_things_in_the_order_in_which_they_need_one_another(project: Any) -> None:
     services = project["services"]
     assert set(services) == {
-        "postgres", "redis", "s3", "bucket", "migrate", "api", "sweeper", "worker",
+        "postgres", "redis", "s3", "bucket", "migrate", "api", "sweeper", "events", "worker",
     }  # fmt: skip
-    for name in ("api", "sweeper", "worker"):
+    for name in ("api", "sweeper", "events", "worker"):
         conditions = {need: how["condition"] for need, how in services[name]["depends_on"].items()}
         assert conditions["migrate"] == "service_completed_successfully"
         assert conditions["bucket"] == "service_completed_successfully"
@@ -40,7 +40,7 @@ def test_compose_starts_things_in_the_order_in_which_they_need_one_another(proje
 
 def test_the_three_urls_reach_every_part(project: Any) -> None:
     services = project["services"]
-    for name in ("api", "sweeper", "worker", "migrate"):
+    for name in ("api", "sweeper", "events", "worker", "migrate"):
         environment = services[name]["environment"]
         assert environment["DATABASE_URL"].startswith("postgresql+psycopg://")
         assert environment["BROKER_URL"] == "redis://redis:6379/0"

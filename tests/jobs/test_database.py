@@ -3,7 +3,7 @@
 import re
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 import pytest
 from sqlalchemy import Connection, event, select
@@ -148,8 +148,15 @@ def test_frequent_queries_stay_at_their_index_however_many_jobs_there_are(
     assert not re.search(r"Seq Scan on jobs|SCAN jobs(?! USING)", " ".join(plans))
 
 
-def explain_all(world: World) -> list[str]:
-    """Collect the plans of all statements about jobs from now on."""
+class Explained(Protocol):
+    """A database and where it is."""
+
+    database_url: str
+    database: Database
+
+
+def explain_all(world: Explained, table: str = "jobs") -> list[str]:
+    """Collect the plans of all statements about a table from now on."""
     plans: list[str] = []
     kind = "EXPLAIN QUERY PLAN" if world.database_url.startswith("sqlite") else "EXPLAIN"
 
@@ -161,7 +168,7 @@ def explain_all(world: World) -> list[str]:
         context: object,
         executemany: bool,
     ) -> None:
-        if "jobs" in statement and not statement.startswith(("EXPLAIN", "INSERT")):
+        if table in statement and not statement.startswith(("EXPLAIN", "INSERT")):
             rows = connection.exec_driver_sql(f"{kind} {statement}", parameters)
             plans.append(str(rows.all()))
 

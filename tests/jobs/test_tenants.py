@@ -64,6 +64,7 @@ LISTS: dict[str, Callable[[Repository, str], list[Any]]] = {
     "backlogs": lambda rows, tenant: [
         (backlog.queue, backlog.jobs) for backlog in rows.job_lists.backlogs(tenant)
     ],
+    "uploads": lambda rows, tenant: [upload.id for upload in rows.uploads.page(tenant).uploads],
     "keys": lambda rows, tenant: [
         key.id for key in rows.api_keys.list(tenant) if key.tenant == "alice"
     ],
@@ -127,7 +128,7 @@ def test_every_reading_method_is_covered_here() -> None:
         "JobLists.attempts", "JobLists.backlogs", "JobLists.page", "JobLists.position",
         "JobLists.state_counts", "Submissions.cancel", "Submissions.delete", "Submissions.get",
         "Submissions.retry", "Submissions.submit", "Uploads.announce", "Uploads.complete",
-        "Uploads.delete", "Uploads.get",
+        "Uploads.delete", "Uploads.get", "Uploads.page",
     }  # fmt: skip
 
 

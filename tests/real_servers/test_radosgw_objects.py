@@ -14,9 +14,10 @@ from jobs.errors import (
     StorageFullError,
     StorageUnavailableError,
 )
+from jobs.placement import Place
 from jobs.storage import Storage, open_storage
+from jobs.storage.buckets import Buckets
 from jobs.storage.interface import MIB, PART_BYTES
-from jobs.storage.s3 import S3Storage
 from tests.real_servers.objects import KEY, VIDEO, file_of, keys, sha256_of
 from tests.servers.faulty_proxy import FaultyProxy
 from tests.servers.radosgw import STRANGER, RadosGateway
@@ -190,16 +191,17 @@ class TestRefusals:
         assert keys(radosgw, bucket) == []
 
     def test_a_stranger_s_bucket_is_a_permanent_error(
-        self, radosgw: RadosGateway, storage: Storage, tmp_path: Path
+        self, radosgw: RadosGateway, radosgw_keys: None, tmp_path: Path
     ) -> None:
         theirs = radosgw.new_bucket(STRANGER)
         radosgw.client(STRANGER).put_object(Bucket=theirs, Key="film", Body=b"secret")
-        assert isinstance(storage, S3Storage)
+        buckets = Buckets.of_url(radosgw.url(theirs))
         with pytest.raises(StorageDeniedError):
-            storage.of_bucket(theirs).get("film", tmp_path / "target")
+            buckets.head(Place(theirs, "film"))
         with pytest.raises(StorageDeniedError):
-            storage.of_bucket(theirs).put("x", file_of(tmp_path, 1), content_type=VIDEO)
-        assert not (tmp_path / "target").exists()
+            list(buckets.list(theirs, ""))
+        with pytest.raises(StorageDeniedError):
+            buckets.put_new(Place(theirs, "x"), file_of(tmp_path, 1), content_type=VIDEO, owner={})
 
     def test_a_bucket_that_does_not_exist_is_said(
         self, radosgw: RadosGateway, radosgw_keys: None, tmp_path: Path

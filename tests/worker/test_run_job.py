@@ -10,6 +10,7 @@ import pytest
 from jobs.database import Database
 from jobs.errors import DatabaseUnavailableError, StorageUnavailableError
 from jobs.queue import open_bell
+from jobs.storage.buckets import Buckets
 from jobs.repository import Repository
 from jobs.repository.claims import Claim
 from jobs.storage import open_storage
@@ -45,7 +46,8 @@ def make_tools(world: World, then: Callable[[], None], **settings: Any) -> Tools
     )
     engine = HookedEngine(chosen)
     engine.then = then
-    return Tools(chosen, world.database, world.storage, engine, open_bell(None))
+    buckets = Buckets.of_url(world.storage_url) if world.storage_url.startswith("s3:") else None
+    return Tools(chosen, world.database, world.storage, engine, open_bell(None), buckets)
 
 
 def claim(world: World, worker: str = "w1:0") -> Claim:

@@ -1,0 +1,1 @@
+"""What makes batches go on: sources are read into lines, lines become jobs, ends are reported."""
