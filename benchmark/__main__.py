@@ -71,7 +71,7 @@ def _measure_size(
     if chosen.files:
         from benchmark.files import file_frames_per_second
 
-        file_rate = file_frames_per_second(model, output, chosen.frames)
+        file_rate = file_frames_per_second(model, output, chosen.frames, chosen.preset)
     return SizeFigures(
         pipeline=pipeline,
         output=output,
@@ -112,6 +112,7 @@ def _parse(arguments: list[str]) -> argparse.Namespace:
     add("--attention", default="auto", help="a backend's name")
     add("--causal", action="store_true", help="the projection of v1.1")
     add("--files", action="store_true", help="also from file to file")
+    add("--preset", help="of the encoder, for --files")
     add("--layers", action="store_true", help="also one attention layer by every backend")
     add("--agreement", action="store_true", help="also bfloat16 against float32")
     add("--append", type=Path, metavar="FILE", help="write the report into a log")

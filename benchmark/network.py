@@ -66,10 +66,13 @@ def random_model(
     prompt: Tensor = torch.randn(
         (1, config.text_tokens, config.dit.text_width), generator=generator, device=device
     )
+    conditioning = dit.condition(prompt.to(dtype))
+    dit.release()
+    projection.release()
     return FlashVSR(
         Network(
             dit=dit,
-            conditioning=dit.condition(prompt.to(dtype)),
+            conditioning=conditioning,
             lq_projection=projection,
             decoder=decoder,
             attention=choose_backend(attention, device),

@@ -75,6 +75,11 @@ class LQProjection(nn.Module):
         self._factors1 = Derived(_join_frames if causal else _fold_pairs)
         self._factors2 = Derived(_join_frames if causal else _fold_repeats)
 
+    def release(self) -> None:
+        """Give back the memory of weights that later calls need only in another form."""
+        self._factors1.freeze(self.conv1.weight)
+        self._factors2.freeze(self.conv2.weight)
+
     def forward(self, frames: Tensor, memory: LQProjectionMemory) -> Tensor:
         """Project the new frames of one chunk.
 
@@ -150,8 +155,8 @@ class LQProjection(nn.Module):
 
 
 def _join_frames(weight: Tensor) -> list[Tensor]:
-    """(N, C, 4, 3, 3) -> (N, 3, 3, 4C), for four frames joined as channels."""
-    return [rearrange(weight, "n c t y x -> n y x (t c)")]
+    """(N, C, 4, 3, 3) -> (3, 3, 4C, N), for four frames joined as channels."""
+    return [rearrange(weight, "n c t y x -> y x (t c) n")]
 
 
 def _fold_pairs(weight: Tensor) -> list[Tensor]:
@@ -162,7 +167,7 @@ def _fold_pairs(weight: Tensor) -> list[Tensor]:
     """
     first, second = weight.chunk(2, dim=2)
     return [
-        rearrange(factor / 2, "n c t y x -> n y x (t c)")
+        rearrange(factor / 2, "n c t y x -> y x (t c) n")
         for factor in (first + second, second - first)
     ]
 
@@ -170,4 +175,4 @@ def _fold_pairs(weight: Tensor) -> list[Tensor]:
 def _fold_repeats(weight: Tensor) -> list[Tensor]:
     """Return the factors for two frames that are seen twice."""
     first, second = weight.chunk(2, dim=2)
-    return [rearrange(first + second, "n c t y x -> n y x (t c)")]
+    return [rearrange(first + second, "n c t y x -> y x (t c) n")]

@@ -62,11 +62,15 @@ class FlashVSR:
             else weights.wan_vae(place, dtype)
         )
         dit = weights.dit(place, dtype)
+        conditioning = dit.condition(weights.prompt())
+        dit.release()
+        projection = weights.lq_projection(place, dtype)
+        projection.release()
         return cls(
             Network(
                 dit=dit,
-                conditioning=dit.condition(weights.prompt()),
-                lq_projection=weights.lq_projection(place, dtype),
+                conditioning=conditioning,
+                lq_projection=projection,
                 decoder=decoder,
                 attention=backend,
                 device=place,

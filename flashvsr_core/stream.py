@@ -51,7 +51,7 @@ class UpscaleStream:
 
     @torch.inference_mode()
     def feed(self, frames: Tensor) -> Iterator[Tensor]:
-        """Take the next frames and yield finished ones, one chunk at a time, as they get ready.
+        """Take the next frames and yield finished ones, a few at a time, as they get ready.
 
         Args:
             frames: (T, H, W, 3) at the source size, uint8, or uint16 over its full range; any T.
@@ -76,7 +76,7 @@ class UpscaleStream:
         self._fed += len(frames)
         self._pending.extend(frames)
         while len(self._pending) >= self._chunk.reads:
-            yield self._advance()
+            yield from self._advance()
 
     @torch.inference_mode()
     def flush(self) -> Iterator[Tensor]:
@@ -88,11 +88,14 @@ class UpscaleStream:
             assert last is not None
             self._pending.extend([last] * (self._chunk.reads - len(self._pending)))
             wanted = self._fed - self._emitted
-            yield self._advance()[:wanted]
+            for finished in self._advance():
+                if wanted > 0:
+                    yield finished[:wanted]
+                wanted -= len(finished)
         self._pending, self._ahead, self._regions = [], None, []
 
-    def _advance(self) -> Tensor:
-        """Run one chunk on the pending frames; (emits, H', W', 3)."""
+    def _advance(self) -> Iterator[Tensor]:
+        """Run one chunk on the pending frames; yield finished ones in order, (n, H', W', 3)."""
         chunk = self._chunk
         source = torch.stack(self._pending[: chunk.reads])
         del self._pending[: chunk.reads]
@@ -101,10 +104,9 @@ class UpscaleStream:
         joined = read if self._ahead is None else torch.cat([self._ahead, read], dim=1)
         self._ahead = joined[:, -LAG:].clone()
         emitted = joined[:, : chunk.emits]
-        finished = torch.cat(list(self._run(chunk, read, emitted)))
         self._chunk = chunk_at(chunk.index + 1)
         self._emitted += chunk.emits
-        return finished
+        yield from self._run(chunk, read, emitted)
 
     def _run(self, chunk: Chunk, read: Tensor, emitted: Tensor) -> Iterator[Tensor]:
         """Run the chunk; yield its finished frames in order, (n, H', W', 3)."""

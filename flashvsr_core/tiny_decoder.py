@@ -4,7 +4,7 @@ A TAEHV-style decoder. `decoder.I` in the released file counts every layer of a 
 included, and so does the list here.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 import torch
@@ -98,6 +98,10 @@ class Upsample(nn.Module):
         """Map (T, C, h, w) to (factor * T, C', 2h, 2w), in time order."""
         return self._enlarge(x, convolution, grow.conv, relu=relu)
 
+    def in_turn(self, x: Tensor, grow: TemporalGrow, convolution: nn.Conv2d) -> Iterator[Tensor]:
+        """Yield the new frames of one frame (1, C, h, w), each only when it is wanted."""
+        return self._enlarge.in_turn(x, convolution, grow.conv)
+
 
 @dataclass(frozen=True)
 class _Stage:
@@ -131,6 +135,15 @@ class _Stage:
         """Map (T, C, h, w) to (factor * T, C', 2h, 2w)."""
         enlarged: Tensor = self.upsample(x, self.grow, self.convolution, relu=relu)
         return enlarged
+
+    def enlarge_parts(self, x: Tensor) -> Iterator[Tensor]:
+        """Yield what `enlarge` gives in parts of bounded size."""
+        growth_bytes = 4 * self.convolution.out_channels * x.nbytes // x.shape[1]
+        if len(x) == 1 and 2 * growth_bytes > _BAND_BYTES:
+            yield from self.upsample.in_turn(x, self.grow, self.convolution)
+        else:
+            enlarged = self.enlarge(x)
+            yield from _groups(enlarged, enlarged.nbytes)
 
 
 class TinyDecoder(nn.Module):
@@ -180,9 +193,9 @@ class TinyDecoder(nn.Module):
         """Map (f, C, h, w) to (4f, 3, 8h, 8w) in about [0, 1]."""
         clamp, first, second = self._begin
         x = convolve_relu(convolve_relu(clamp(x), first), second)
-        for stage in self._stages[:-1]:
-            x = stage.enlarge(stage.remember(x, memory))
-        return torch.cat([self._run_last_stage(part, memory) for part in _groups(x, x.nbytes)])
+        early, middle, _ = self._stages
+        x = middle.remember(early.enlarge(early.remember(x, memory)), memory)
+        return torch.cat([self._run_last_stage(part, memory) for part in middle.enlarge_parts(x)])
 
     def _run_last_stage(self, x: Tensor, memory: DecoderMemory) -> Tensor:
         """Map (T, C, h, w) to (2T, 3, 2h, 2w)."""
@@ -202,7 +215,10 @@ class TinyDecoder(nn.Module):
         the picture's border, so a band that ends inside it is computed with some rows more.
         """
         height = x.shape[2]
-        rows = max(1, height // -(-_finish_bytes(x) // _BAND_BYTES))
+        rows = height
+        if _finish_bytes(x) > _BAND_BYTES:
+            # Half the size each: a frame that is cut anyway leaves less memory for its bands.
+            rows = max(1, height // -(-2 * _finish_bytes(x) // _BAND_BYTES))
         bands = []
         for top in range(0, height, rows):
             above = min(top, _BAND_MARGIN)

@@ -14,8 +14,9 @@ from torch import Tensor, nn
 
 from flashvsr_core.decoder import DecoderMemory
 from flashvsr_core.kernels.channel_norm import ChannelNorm, channel_norm, norm_silu
-from flashvsr_core.kernels.convolution import Enlargement, runs_on_hopper
+from flashvsr_core.kernels.convolution import Enlargement
 from flashvsr_core.kernels.derived import Derived
+from flashvsr_core.kernels.fusing import runs_on_hopper
 
 _WAN21_MEAN = (
     -0.7571, -0.7089, -0.9113, 0.1075, -0.1745, 0.9653, -0.1517, 1.5508,

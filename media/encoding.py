@@ -22,10 +22,11 @@ Hardware = Literal["auto", "none", "nvenc"]
 SOFTWARE = {"h264": "libx264", "hevc": "libx265", "av1": "libsvtav1"}
 
 # Upscaled video is an archive copy that gets encoded again later, so the loss must stay far below
-# what the eye sees. The presets are the encoders' middle ground, not tuned by measurement.
+# what the eye sees. libx264 keeps up with the fastest GPU at veryfast on 16 cores, at medium not
+# (docs/performance.md); the other presets are the encoders' middle ground, not measured.
 DEFAULT_CRF = {"h264": 16, "hevc": 18, "av1": 20}
 WORST_CRF = {"h264": 51, "hevc": 51, "av1": 63}
-DEFAULT_PRESET = {"libx264": "medium", "libx265": "medium", "libsvtav1": "8", "nvenc": "p6"}
+DEFAULT_PRESET = {"libx264": "veryfast", "libx265": "medium", "libsvtav1": "8", "nvenc": "p6"}
 
 
 @dataclass(frozen=True)

@@ -112,6 +112,13 @@ class DiT(nn.Module):
             prompt=tuple(block.cross_attn.remember(text) for block in blocks),
         )
 
+    def release(self) -> None:
+        """Give back the memory of the prompt's weights, which nothing needs after `condition`."""
+        for block in self.blocks:
+            assert isinstance(block, Block)
+            for layer in (block.cross_attn.k, block.cross_attn.v):
+                layer.weight.data = layer.weight.data.new_empty(0)
+
     def embed_time(self) -> tuple[Tensor, Tensor]:
         """Return the embedding of timestep 1000, (1, D), and its modulation, (1, 6, D)."""
         half = self.config.frequency_width // 2

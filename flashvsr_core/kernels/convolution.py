@@ -5,6 +5,7 @@ what looks at earlier frames or enlarges, a kernel of our own that joins and enl
 memory.
 """
 
+from collections.abc import Iterator
 from typing import TypeVar
 
 import torch
@@ -13,7 +14,7 @@ from einops import rearrange
 from torch import Tensor, nn
 
 from flashvsr_core.kernels.derived import Derived
-from flashvsr_core.kernels.fusing import is_fused
+from flashvsr_core.kernels.fusing import is_fused, runs_on_hopper
 
 M = TypeVar("M", bound=nn.Module)
 
@@ -45,6 +46,7 @@ class PairConvolution(nn.Conv2d):
     def __init__(self, channels: int) -> None:
         super().__init__(2 * channels, channels, 3, padding=1)
         self._flat = Derived(_flatten_pair)
+        self._halves = Derived(lambda weight: list(weight.chunk(2, dim=1)), torch.channels_last)
 
     def relu(self, x: Tensor, before: Tensor | None) -> Tensor:
         """Return ReLU of the convolution.
@@ -54,6 +56,14 @@ class PairConvolution(nn.Conv2d):
             before: (1, C, H, W), the frame before them; None is zeros.
 
         """
+        if is_fused(x) and len(x) == 1 and before is not None:
+            # One frame alone: two convolutions into one sum, and nothing to join.
+            own, earlier = self._halves(self.weight)
+            summed = F.conv2d(before, earlier, padding=1)
+            alone: Tensor = torch.ops.aten.cudnn_convolution_add_relu(
+                x, own, summed, 1.0, self.bias, _ONES, _PADDING, _ONES, 1
+            )
+            return alone
         if runs_on_hopper(x) and self.out_channels % 32 == 0:
             from flashvsr_core.kernels.fused.stream_conv import convolve_stream
 
@@ -101,8 +111,8 @@ class Enlargement:
         self, x: Tensor, layer: nn.Conv2d, grow: nn.Conv2d | None = None, *, relu: bool = False
     ) -> Tensor:
         """Map (T, C, h, w) to (factor * T, C', 2h, 2w), through ReLU where asked."""
-        if runs_on_hopper(x) and x.shape[1] % 32 == 0:
-            return self._enlarge_fused(x, layer, grow, relu)
+        if self._is_fused(x):
+            return self._enlarge_fused(x, layer, grow, range(self.factor), relu)
         if grow is not None:
             # A 1x1 convolution and a nearest enlargement commute: growing first is 4x cheaper.
             x = grow(x)
@@ -113,26 +123,37 @@ class Enlargement:
         enlarged = F.interpolate(x, scale_factor=2, mode="nearest")
         return convolve_relu(enlarged, layer) if relu else layer(enlarged)
 
+    def in_turn(self, x: Tensor, layer: nn.Conv2d, grow: nn.Conv2d) -> Iterator[Tensor]:
+        """Yield the new frames of one frame (1, C, h, w), each only when it is wanted."""
+        if self._is_fused(x):
+            for step in range(self.factor):
+                yield self._enlarge_fused(x, layer, grow, range(step, step + 1), relu=False)
+        else:
+            yield from self(x, layer, grow).split(1)
+
+    def _is_fused(self, x: Tensor) -> bool:
+        return runs_on_hopper(x) and x.shape[1] % 32 == 0
+
     def _enlarge_fused(
-        self, x: Tensor, layer: nn.Conv2d, grow: nn.Conv2d | None, relu: bool
+        self, x: Tensor, layer: nn.Conv2d, grow: nn.Conv2d | None, steps: range, relu: bool
     ) -> Tensor:
         from flashvsr_core.kernels.fused.stream_conv import convolve
 
         T, _, height, width = x.shape
-        out = x.new_empty((T * self.factor, 2 * height, 2 * width, layer.out_channels))
+        out = x.new_empty((T * len(steps), 2 * height, 2 * width, layer.out_channels))
         kernels = (layer.weight,) if grow is None else (layer.weight, grow.weight)
-        weights = iter(self._phases(*kernels))
-        for step in range(self.factor):
+        weights = self._phases(*kernels)
+        for index, step in enumerate(steps):
             for down in (0, 1):
                 for across in (0, 1):
                     convolve(
                         channels_last(x),
-                        next(weights),
+                        weights[4 * step + 2 * down + across],
                         kernel=2,
                         corner=(down - 1, across - 1),
                         bias=layer.bias,
                         relu=relu,
-                        out=out[step :: self.factor, down::2, across::2],
+                        out=out[index :: len(steps), down::2, across::2],
                     )
         return out.movedim(-1, 1)
 
@@ -158,15 +179,6 @@ def use_channels_last(module: M) -> M:
         if isinstance(layer, nn.Conv2d):
             layer.weight.data = layer.weight.data.contiguous(memory_format=torch.channels_last)
     return module
-
-
-def runs_on_hopper(x: Tensor) -> bool:
-    """Return whether the kernel of our own serves this tensor."""
-    return (
-        is_fused(x)
-        and x.dtype == torch.bfloat16
-        and torch.cuda.get_device_capability(x.device)[0] >= 9
-    )
 
 
 def _phase(weight: Tensor, phase: int, dim: int) -> Tensor:

@@ -9,7 +9,8 @@ from benchmark.stream import random_clip
 from flashvsr_core.geometry import Size, plan_geometry
 from flashvsr_core.pipeline import Pipeline
 
-pytestmark = pytest.mark.gpu
+# flash-attn-4 warns of what its own dependencies are about to rename.
+pytestmark = [pytest.mark.gpu, pytest.mark.filterwarnings("ignore")]
 
 
 @pytest.mark.parametrize("pipeline", ["tiny", "full"])

@@ -12,6 +12,7 @@ if not GPU:
     os.environ["TRITON_INTERPRET"] = "1"
 pytest.importorskip("triton")
 
+from flashvsr_core.kernels import window_conv  # noqa: E402
 from flashvsr_core.kernels.block_lists import list_blocks  # noqa: E402
 from flashvsr_core.kernels.chances import local_softmax  # noqa: E402
 from flashvsr_core.kernels.channel_norm import norm_silu  # noqa: E402
@@ -148,11 +149,19 @@ def test_a_frame_and_the_one_before(monkeypatch: pytest.MonkeyPatch) -> None:
             assert close(fused, plain, 1e-3 if GPU else 2e-6)
 
 
+@pytest.mark.parametrize("limit", [1, 2**30])
+def test_neighbourhoods_as_rows(limit: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    x, weight = rand(2, 7, 5, 12), rand(3, 3, 12, 8)
+    monkeypatch.setattr(window_conv, "_ROWS_BYTES", limit)
+    laid = window_conv._multiply_windows(x, weight.flatten(0, 2))
+    assert close(laid, window_conv.convolve_windows(x, weight), 1e-3 if GPU else 2e-6)
+
+
 def test_a_few_channels() -> None:
     x, weight, bias = rand(2, 9, 300, 32), rand(3, 32, 3, 3), rand(3)
     taps = weight.permute(2, 3, 0, 1).reshape(27, 32)
     plain = F.conv2d(x.movedim(-1, 1), weight, bias, padding=1)
-    assert close(convolve_to_few(x, taps, bias), plain)
+    assert close(convolve_to_few(x, taps, bias), plain, 1e-3 if GPU else 2e-6)
 
 
 def test_the_triton_kernel_attends_like_the_reference() -> None:
@@ -164,5 +173,6 @@ def test_the_triton_kernel_attends_like_the_reference() -> None:
     mask[0, 1] = False
     blocks = torch.tensor([4, 0, 3], dtype=torch.int32, device=DEVICE)
     fused = attend(q, k, v, mask, blocks)
-    assert close(fused, exact(q, k, v, mask, blocks), 1e-3 if GPU else 2e-6)
+    # A GPU's matrix units round float32 to 10 bits.
+    assert close(fused, exact(q, k, v, mask, blocks), 5e-3 if GPU else 2e-6)
     assert (fused[128:, 0] == 0).all()

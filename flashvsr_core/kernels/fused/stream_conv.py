@@ -92,16 +92,17 @@ def convolve(
         bias: (N,).
         residual: (T, H, W, N) contiguous, added before `relu`.
         relu: whether negative results become 0.
-        out: (T, H, W, N) to fill; rows, columns and frames may be spaced.
+        out: (T, H', W', N) to fill, which may be smaller than x; rows, columns and frames may be
+            spaced.
 
     Returns:
-        (T, H, W, N) in x's dtype.
+        (T, H', W', N) in x's dtype.
 
     """
-    T, (H, W, C) = len(x) - frames + 1, x.shape[1:]
-    N = weight.shape[1]
+    N, C = weight.shape[1], x.shape[-1]
     if out is None:
-        out = x.new_empty((T, H, W, N))
+        out = x.new_empty((len(x) - frames + 1, *x.shape[1:3], N))
+    T, H, W, _ = out.shape
     step = 64 if C % 64 == 0 else 32
     width = min(_MAX_OUT, max(16, triton.next_power_of_2(N)))
     placed = [1, _SIDE, _SIDE, width]
