@@ -23,8 +23,8 @@ parity: ## Hold the engine against reference numbers: make parity DIR=folder
 load: ## Put 2,000 jobs through a whole farm on this machine, with a stub engine
 	.venv/bin/python -m tests.load
 
-test-heavy: ## Run the tests that need radosgw and RabbitMQ (Debian packages)
-	.venv/bin/python -m pytest -q -m heavy tests/real_servers
+test-heavy: ## Run the tests that take minutes, or need RabbitMQ and radosgw (Debian packages)
+	.venv/bin/python -m pytest -q -m heavy
 
 bench: ## Measure the engine at true size and append the figures to docs/performance.md
 	.venv/bin/python -m benchmark --files --layers --agreement --append docs/performance.md

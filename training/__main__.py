@@ -16,7 +16,7 @@ Runs = Annotated[Path, typer.Argument(metavar="RUNS", help="The run folder: one 
 @app.command()
 def run(
     config: Annotated[list[Path], typer.Option(help="A stage's TOML file; several run in turn.")],
-    runs: Annotated[Path, typer.Option(metavar="RUNS", help="The run folder.")],
+    runs: Annotated[Path, typer.Option("--runs", metavar="RUNS", help="The run folder.")],
     data: Annotated[str | None, typer.Option(help="In place of the configuration's set.")] = None,
     minutes: Annotated[
         list[float] | None, typer.Option(help="Stop after so many; one for each --config.")

@@ -151,7 +151,7 @@ def read_farm(rows: Repository) -> Farm:
 
 def _of_webhooks(dead: int) -> Iterable[Trouble]:
     if dead:
+        what = "1 webhook could" if dead == 1 else f"{dead} webhooks could"
         yield Trouble(
-            f"{dead} webhooks could not be delivered and are not tried any more.",
-            "/webhooks?status=dead",
+            f"{what} not be delivered, and no more tries are made.", "/webhooks?status=dead"
         )

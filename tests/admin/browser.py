@@ -84,6 +84,12 @@ class Page(HTMLParser):
             if e.tag == "a" and (rel is None or e.attributes.get("rel") == rel)
         ]
 
+    def form_value(self, name: str) -> str:
+        """The value of the first field of a name, in a form or not."""
+        return next(
+            e.attributes["value"] for e in self.elements if e.attributes.get("name") == name
+        )
+
     def form(self, action: str) -> Form:
         """The form that is sent to an address that ends so."""
         found = [form for form in self.forms if form.action.endswith(action)]

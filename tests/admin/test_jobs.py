@@ -117,9 +117,16 @@ def test_a_job_s_page_tells_everything(
     world.report(lease, 42.0)
     running = admin.get(f"/jobs/{job_id}")
     assert "42 %, upscaling" in running.text
-    (live,) = [e.attributes for e in running.elements if "hx-get" in e.attributes]
+    live, rest = [e.attributes for e in running.elements if "hx-get" in e.attributes]
     assert live["hx-get"] == f"/admin/jobs/{job_id}/live"
+    assert rest["hx-trigger"] == "job-changed from:body"
+    phase = running.form_value("seen")
+    same = admin.get(f"/jobs/{job_id}/live?seen={phase}")
+    assert (same.status, "hx-trigger" in same.answer.headers) == (200, False)
     world.succeed(lease, tmp_path)
+    last = admin.get(f"/jobs/{job_id}/live?seen={phase}")
+    # Draws what there is, has the rest of the page look again, and is not asked any more.
+    assert (last.status, last.answer.headers["hx-trigger"]) == (286, "job-changed")
     ended = admin.get(f"/jobs/{job_id}")
     assert "width px" in ended.text
     assert not [e for e in ended.elements if "hx-get" in e.attributes], "nothing more will come"

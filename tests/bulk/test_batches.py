@@ -5,6 +5,8 @@ from contextlib import closing
 from pathlib import Path
 from typing import Any
 
+import pytest
+
 from jobs.placement import Output
 from tests.bulk.world import APART, BESIDE, BulkWorld
 from tests.worker.test_sweep import Receiver
@@ -37,6 +39,7 @@ def test_a_prefix_is_enlarged_and_reported(world: BulkWorld) -> None:
     assert ended.reports["csv"].startswith(world.url("out/flashvsr-bat_"))
 
 
+@pytest.mark.heavy
 def test_each_object_once_although_everything_is_killed(farm: BulkWorld) -> None:
     count = 60
     keys = [f"in/{n % 7}/film {n}+ü%.mp4" for n in range(count)]

@@ -123,7 +123,8 @@ PAGES = (
     "/jobs/bulk?action=retry&state=failed&error=error_3", "/jobs/bulk?action=cancel&text=777",
     "/workers", "/workers/live", "/failures", "/uploads", "/uploads?tenant=tenant-3", "/storage",
     "/keys", "/webhooks", "/webhooks?status=dead", "/webhooks?status=pending", "/audit",
-    "/audit?action=job.submitted", "/audit?action=nothing", "/batches", "/watches", "/account",
+    "/audit?action=job.submitted", "/audit?action=nothing", "/batches", "/watches", "/submit",
+    "/account",
 )  # fmt: skip
 
 

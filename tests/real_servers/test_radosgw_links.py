@@ -17,7 +17,7 @@ from tests.jobs.http import send
 from tests.real_servers.objects import KEY, MULTIPART_MIN_BYTES, VIDEO, file_of, keys, sha256_of
 from tests.servers.radosgw import RadosGateway
 
-pytestmark = [pytest.mark.heavy, pytest.mark.timeout(300)]
+pytestmark = pytest.mark.timeout(300)
 
 
 def changed(request: SignedRequest, old: str, new: str) -> SignedRequest:

@@ -7,6 +7,7 @@ import shutil
 import signal
 import subprocess
 import tempfile
+import time
 from itertools import count
 from pathlib import Path
 from typing import Any
@@ -108,7 +109,18 @@ class RadosGateway:
                 stdout=output,
                 stderr=output,
             )
-        self._run("ceph", "osd", "crush", "add", "osd.0", "1", "root=default")
+        self._place_disk()
+
+    def _place_disk(self) -> None:
+        """Give the disk its place; the monitor refuses until it has heard of the disk."""
+        deadline = time.monotonic() + START_S
+        while True:
+            try:
+                return self._run("ceph", "osd", "crush", "add", "osd.0", "1", "root=default")
+            except AssertionError:
+                if time.monotonic() > deadline:
+                    raise
+                time.sleep(0.2)
 
     def _make_user(self, access_key: str, secret: str) -> None:
         # The first one waits until the disk is there and the pools are made.

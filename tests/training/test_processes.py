@@ -5,6 +5,7 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pytest
 import torch
 
 from tests.training.conftest import ALONE
@@ -14,6 +15,8 @@ from training.log import read_log
 from training.trainer import RunLimits, Trainer
 
 ROOT = Path(__file__).parents[2]
+
+pytestmark = pytest.mark.heavy
 
 SCRIPT = """
 import sys

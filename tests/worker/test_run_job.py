@@ -10,10 +10,10 @@ import pytest
 from jobs.database import Database
 from jobs.errors import DatabaseUnavailableError, StorageUnavailableError
 from jobs.queue import open_bell
-from jobs.storage.buckets import Buckets
 from jobs.repository import Repository
 from jobs.repository.claims import Claim
 from jobs.storage import open_storage
+from jobs.storage.buckets import Buckets
 from tests.servers.faulty_proxy import FaultyProxy
 from tests.servers.s3 import S3Server
 from tests.worker.world import QUICK, World

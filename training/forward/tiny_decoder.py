@@ -42,6 +42,9 @@ def decode_clips(decoder: TinyDecoder, latents: Tensor, low_quality: Tensor) -> 
             # Growing, a 1x1 convolution, and the enlargement before it commute: this is cheaper.
             x = F.interpolate(_grow(layer, x, factor), scale_factor=2, mode="nearest")
             frames *= factor
+        elif isinstance(layer, nn.Conv2d):
+            # Not the layer's own forward, which on a GPU may be a kernel without gradients.
+            x = _convolve(layer, x)
         elif not isinstance(layer, Upsample):
             x = layer(x)
     video = rearrange(x.float(), "(b t) c h w -> b c t h w", b=B)

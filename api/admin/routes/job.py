@@ -50,15 +50,16 @@ def show_job(
 
 @router.get("/live")
 def show_progress(
-    request: Request, job_id: JobIdPath, viewer: Reader, services: ServicesDep
+    request: Request, job_id: JobIdPath, viewer: Reader, services: ServicesDep, seen: str = ""
 ) -> Response:
     """Show the part that changes while the job runs; nothing is asked for after its end."""
     known = _known(services, job_id)
     answer = pages_of(request).show(request, "jobs/live.html", viewer, **known)
+    if seen and seen != known["phase"]:
+        # Has the rest of the page look again.
+        answer.headers["HX-Trigger"] = "job-changed"
     if known["is_ended"]:
-        # The status ends the polling, the event has the rest of the page look again.
         answer.status_code = _STOP_POLLING
-        answer.headers["HX-Trigger"] = "job-ended"
     return answer
 
 
@@ -180,6 +181,8 @@ def _known(services: Services, job_id: str) -> dict[str, Any]:
         "attempts": attempts,
         "position": position,
         "longest_s": longest_s,
+        # Changes when more than the progress does.
+        "phase": f"{job.state}.{job.attempt}.{job.input_facts is not None}",
         "is_ended": job.state in ENDED,
         "is_retriable": job.state in RETRIABLE,
     }

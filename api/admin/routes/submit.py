@@ -162,7 +162,7 @@ def _show(
         arrived_bytes=_size_of(upload, arrived or []),
         problem=problem,
         given=form or {},
-        once=(form or {}).get("once") or token_urlsafe(16),
+        once=(form.get("once") if form else None) or token_urlsafe(16),
         tenants=_tenants(services),
         queues=queues,
         pipelines=PIPELINES,

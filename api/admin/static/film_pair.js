@@ -1,6 +1,7 @@
 // Two films, one clock: the second follows the first, by small changes of speed or by a jump.
 const JUMP_S = 0.2;
-const HASTE = 0.08;
+const HASTE = 0.2;
+const GAIN = 5;
 
 // Resolves once a film can be drawn, rejects where this browser cannot play it.
 export function load(video, address) {
@@ -76,8 +77,10 @@ export class FilmPair extends EventTarget {
     const frameS = 1 / this.framesPerS;
     if (Math.abs(drift) > JUMP_S || (!this.wantsToPlay && Math.abs(drift) > frameS / 10)) other.currentTime = lead.currentTime;
     else if (this.wantsToPlay) {
-      const push = Math.abs(drift) > frameS / 3 ? Math.max(-HASTE, Math.min(HASTE, drift)) : 0;
-      other.playbackRate = this.speed * (1 - push);
+      const push = Math.abs(drift) > frameS / 4 ? Math.max(-HASTE, Math.min(HASTE, drift * GAIN)) : 0;
+      const rate = this.speed * (1 - push);
+      // Each change costs the browser something.
+      if (Math.abs(other.playbackRate - rate) > 0.01) other.playbackRate = rate;
     }
   }
 

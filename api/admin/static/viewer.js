@@ -56,7 +56,10 @@ async function start(root) {
   find(".viewer-split").hidden = !hasTwo;
   const stage = new Stage(stageElement);
   if (chosen.kind === "still") {
-    find(".still").src = root.dataset.poster;
+    const picture = document.createElement("img");
+    picture.src = root.dataset.poster;
+    picture.alt = "A picture of the result";
+    find(".still").append(picture);
     find(".still").hidden = false;
     find(".viewer-films").hidden = true;
     find(".viewer-tools").hidden = true;
