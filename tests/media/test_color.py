@@ -82,7 +82,8 @@ def test_encoding_follows_the_equations(
     kind = np.dtype(np.uint8 if bit_depth == 8 else np.uint16)
     picture = patches((COLORS * (255 if bit_depth == 8 else 65535)).round().astype(kind))
     target = tmp_path / "out.mkv"
-    encoding = Encoding(bit_depth=10 if bit_depth == 10 else 8, crf=0)
+    # Lossless only at 8 bit; at 10 bit the quicker presets round a little more.
+    encoding = Encoding(bit_depth=10 if bit_depth == 10 else 8, crf=0, preset="medium")
     with open_source(source) as frames:
         height, width = picture.shape[:2]
         with open_sink(target, frames, width, height, encoding) as sink:
