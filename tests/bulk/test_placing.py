@@ -137,7 +137,7 @@ def test_a_worker_that_died_after_the_write_leaves_a_result(
     written = Destination(embedded.buckets, claim(embedded).job).put(
         path, content_type="video/mp4", on_bytes=lambda _: None, on_multipart=lambda *_: None
     )
-    embedded.wait_for_expiry(job)
+    embedded.expire_lease(job)
     again = run(embedded, job, then=lambda: pytest.fail("it was enlarged twice"))
     assert (again.state, again.attempt) == ("succeeded", 2)
     assert again.result is not None
@@ -202,7 +202,7 @@ def test_a_half_sent_result_is_cleared_away(embedded: BulkWorld) -> None:
     sweeper.abort_uploads()
     found = embedded.client.list_multipart_uploads(Bucket=embedded.bucket)
     assert len(found["Uploads"]) == 1, "the attempt still runs"
-    embedded.wait_for_expiry(job)
+    embedded.expire_lease(job)
     embedded.make_due("abort")
     assert sweeper.abort_uploads() == 1
     found = embedded.client.list_multipart_uploads(Bucket=embedded.bucket)

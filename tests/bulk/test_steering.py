@@ -18,6 +18,7 @@ from jobs.errors import (
 from jobs.job import Job, JobResult, Reason
 from jobs.request import JobRequest
 from tests.bulk.world import BulkWorld
+from tests.clock import pass_time
 from tests.worker.world import QUICK
 
 
@@ -208,11 +209,10 @@ def test_keepers_share_batches_and_queue_no_line_twice(farm: BulkWorld) -> None:
 
 def test_who_lost_the_lease_writes_nothing(embedded: BulkWorld) -> None:
     batch = many(embedded, 1)
-    hasty = embedded.open(replace(QUICK, batch_lease_s=0.05))
-    with hasty.transaction() as rows:
+    with embedded.database.transaction() as rows:
         taken = rows.batch_work.take()
     assert taken is not None
-    threading.Event().wait(0.1)
+    pass_time(embedded.database, QUICK.batch_lease_s)
     line = BatchLine(7, input_url="s3://a/b")
     with pytest.raises(LeaseLostError), embedded.database.transaction() as rows:
         rows.batch_work.add_lines(taken[1], [line], {"number": 7})

@@ -21,8 +21,9 @@ from jobs.queue import open_bell
 from jobs.storage import open_storage
 from jobs.storage.buckets import Buckets
 from jobs.tables import OutboxRow
+from tests.clock import pass_time
 from tests.servers.s3 import S3Server
-from tests.worker.world import QUICK, World, wait_until
+from tests.worker.world import PATIENT, World, wait_until
 from worker.bulk.keeper import BatchKeeper
 from worker.settings import SweeperSettings
 
@@ -147,12 +148,11 @@ class BulkWorld(World):
     def limit(self, **limits: Any) -> None:
         self.actor = replace(self.actor, limits=replace(self.actor.limits, **limits))
 
-    def wait_for_expiry(self, job: Job) -> None:
+    def expire_lease(self, job: Job) -> None:
         """Let a running job's lease end, and the job wait again."""
-        hasty = self.open(QUICK)
-        wait_until(
-            lambda: [freed.id for freed in _free(hasty)] == [job.id], 10, lambda: "still leased"
-        )
+        pass_time(self.database, PATIENT.lease_s)
+        with self.database.transaction() as rows:
+            assert [freed.id for freed in rows.sweeps.free_expired_leases()] == [job.id]
 
     def make_due(self, topic: str) -> None:
         """Have what the outbox holds of a topic tried now."""
@@ -167,8 +167,3 @@ class BulkWorld(World):
         with engine.begin() as connection:
             connection.execute(statement)
         engine.dispose()
-
-
-def _free(database: Database) -> list[Job]:
-    with database.transaction() as rows:
-        return rows.sweeps.free_expired_leases()

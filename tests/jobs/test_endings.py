@@ -1,7 +1,5 @@
 """Cancel at every state, retry, delete, and the webhook that tells of an end."""
 
-import time
-
 import pytest
 
 from jobs.api_key import OPERATOR, Actor
@@ -10,7 +8,8 @@ from jobs.errors import InputGoneError, JobNotFoundError, StateConflictError
 from jobs.job import Job, JobResult, Reason, State
 from jobs.policy import Policy
 from jobs.request import JobRequest
-from tests.jobs.conftest import QUICK, World
+from tests.clock import pass_time
+from tests.jobs.conftest import STRICT, World
 from tests.jobs.steps import (
     RESULT,
     attempts,
@@ -30,7 +29,7 @@ POISON = Reason("not_a_video", "The file is not a video.")
 
 def in_state(world: World, actor: Actor, state: State) -> Job:
     """Bring a job into a state, as it would get there."""
-    database = world.open(Policy(result_kept_s=0.0)) if state == "expired" else world.database
+    database = world.open(Policy(result_kept_s=60)) if state == "expired" else world.database
     job = submit(database, actor)
     with database.transaction() as rows:
         if state == "canceled":
@@ -43,7 +42,7 @@ def in_state(world: World, actor: Actor, state: State) -> Job:
             elif state in ("succeeded", "expired"):
                 rows.claims.succeed(found.lease, RESULT)
     if state == "expired":
-        time.sleep(0.01)
+        pass_time(database, 60)
         with database.transaction() as rows:
             rows.sweeps.expire_results()
     reached = read(database, job.id)
@@ -95,23 +94,23 @@ def test_a_result_that_came_before_the_cancel_was_seen_counts(world: World, alic
 
 @pytest.mark.parametrize("end", ["failed", "given back", "lost"])
 def test_a_job_that_was_to_be_canceled_never_runs_again(
-    quick: Database, alice: Actor, end: str
+    strict: Database, alice: Actor, end: str
 ) -> None:
-    job = submit(quick, alice)
-    lease = claim(quick).lease
-    with quick.transaction() as rows:
+    job = submit(strict, alice)
+    lease = claim(strict).lease
+    with strict.transaction() as rows:
         rows.jobs.cancel(alice, job.id)
     if end == "lost":
-        time.sleep(QUICK.lease_s)
-        free_leases(quick)
+        pass_time(strict, STRICT.lease_s)
+        free_leases(strict)
     else:
-        with quick.transaction() as rows:
+        with strict.transaction() as rows:
             if end == "failed":
                 rows.claims.fail(lease, POISON, is_retriable=True)
             else:
                 rows.claims.give_back(lease)
-    assert read(quick, job.id).state == "canceled"
-    assert try_claim(quick) is None
+    assert read(strict, job.id).state == "canceled"
+    assert try_claim(strict) is None
 
 
 @pytest.mark.parametrize("state", ["failed", "canceled", "expired"])
@@ -139,12 +138,12 @@ def test_what_needs_no_retry_conflicts(world: World, alice: Actor, state: State)
 
 
 def test_retrying_needs_the_input(world: World, alice: Actor) -> None:
-    database = world.open(Policy(upload_kept_s=0.0))
+    database = world.open(Policy(upload_kept_s=60))
     upload = uploaded(database, alice)
     with database.transaction() as rows:
         job = rows.jobs.submit(alice, JobRequest(upload_id=upload.id)).job
         rows.jobs.cancel(alice, job.id)
-    time.sleep(0.01)
+    pass_time(database, 60)
     with database.transaction() as rows:
         assert rows.sweeps.expire_uploads() == [upload.id]
     with pytest.raises(InputGoneError), database.transaction() as rows:

@@ -10,6 +10,7 @@ from jobs.api_key import EVERY_TENANT, Actor
 from jobs.database import Database
 from jobs.errors import LeaseLostError
 from jobs.job import STATES
+from jobs.policy import Policy
 from tests.jobs.conftest import World
 from tests.jobs.steps import RESULT, film, free_leases, multiply, try_claim, wait_until
 
@@ -79,8 +80,9 @@ def test_two_processes_run_500_jobs_once_each(world: World, alice: Actor, bob: A
 
 
 def test_crashes_and_zombies_among_the_workers(
-    quick: Database, database: Database, alice: Actor
+    world: World, database: Database, alice: Actor
 ) -> None:
+    quick = world.open(Policy(lease_s=0.5, max_attempts=3))
     ids = submit_many(database, (alice,), 60)
     finished: Counter[str] = Counter()
     refused: list[str] = []

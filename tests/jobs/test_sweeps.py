@@ -1,6 +1,5 @@
 """Retention and orphans, asserted on rows and on objects."""
 
-import time
 from pathlib import Path
 
 import pytest
@@ -13,7 +12,8 @@ from jobs.object_keys import RESULTS, UPLOADS
 from jobs.policy import Policy
 from jobs.request import JobRequest
 from jobs.storage import Storage
-from tests.jobs.conftest import QUICK, World
+from tests.clock import pass_time
+from tests.jobs.conftest import STRICT, World
 from tests.jobs.steps import (
     claim,
     free_leases,
@@ -46,7 +46,7 @@ def sweep_orphans(database: Database, storage: Storage) -> None:
 def test_results_expire_and_their_objects_go(
     world: World, storage: Storage, alice: Actor, tmp_path: Path
 ) -> None:
-    database = world.open(Policy(result_kept_s=0.3))
+    database = world.open(Policy(result_kept_s=60))
     kept = submit(world.database, alice, "kept")
     succeed(world.database, claim(world.database).lease)
     job = submit(database, alice)
@@ -55,7 +55,7 @@ def test_results_expire_and_their_objects_go(
     succeed(database, lease)
     with database.transaction() as rows:
         assert rows.sweeps.expire_results() == []
-    time.sleep(0.3)
+    pass_time(database, 60)
     with database.transaction() as rows:
         assert [expired.id for expired in rows.sweeps.expire_results()] == [job.id]
         assert rows.sweeps.expire_results() == []
@@ -69,12 +69,12 @@ def test_results_expire_and_their_objects_go(
 def test_a_late_removal_spares_the_retry(
     world: World, storage: Storage, alice: Actor, tmp_path: Path
 ) -> None:
-    database = world.open(Policy(result_kept_s=0.0))
+    database = world.open(Policy(result_kept_s=60))
     job = submit(database, alice)
     lease = claim(database).lease
     put(storage, f"{lease.object_prefix}out.mp4", tmp_path)
     succeed(database, lease)
-    time.sleep(0.01)
+    pass_time(database, 60)
     with database.transaction() as rows:
         rows.sweeps.expire_results()
         rows.jobs.retry(alice, job.id)
@@ -98,18 +98,19 @@ def test_an_upload_that_a_job_needs_is_not_deleted(database: Database, alice: Ac
 
 
 def test_uploads_are_kept_while_a_job_needs_them(world: World, alice: Actor) -> None:
-    database = world.open(Policy(upload_kept_s=0.0, upload_pending_s=0.0))
+    database = world.open(Policy(upload_kept_s=60, upload_pending_s=60))
     needed, unused = uploaded(database, alice), uploaded(database, alice)
     pending = uploaded(database, alice, is_complete=False)
     with database.transaction() as rows:
         job = rows.jobs.submit(alice, JobRequest(upload_id=needed.id)).job
-    time.sleep(0.01)
+    pass_time(database, 60)
     with database.transaction() as rows:
         assert sorted(rows.sweeps.expire_uploads()) == sorted([unused.id, pending.id])
     lease = claim(database).lease
     with database.transaction() as rows:
         assert rows.sweeps.expire_uploads() == []
     succeed(database, lease)
+    pass_time(database, 60)
     with database.transaction() as rows:
         assert rows.sweeps.expire_uploads() == [needed.id]
     assert sorted(removals(database)) == sorted(
@@ -126,31 +127,31 @@ def test_a_kept_upload_stays(database: Database, alice: Actor) -> None:
 
 
 def test_only_what_belongs_to_nobody_is_an_orphan(
-    quick: Database, storage: Storage, alice: Actor, tmp_path: Path
+    strict: Database, storage: Storage, alice: Actor, tmp_path: Path
 ) -> None:
-    published = submit(quick, alice, "published")
-    zombie = claim(quick, "zombie").lease
+    published = submit(strict, alice, "published")
+    zombie = claim(strict, "zombie").lease
     put(storage, f"{zombie.object_prefix}out.mp4", tmp_path)
-    time.sleep(QUICK.lease_s)
-    free_leases(quick)
-    heir = claim(quick, "heir").lease
+    pass_time(strict, STRICT.lease_s)
+    free_leases(strict)
+    heir = claim(strict, "heir").lease
     put(storage, f"{heir.object_prefix}out.mp4", tmp_path)
-    with quick.transaction() as rows:
+    with strict.transaction() as rows:
         rows.claims.succeed(heir, JobResult(f"{heir.object_prefix}out.mp4", 3, "abc"))
     # The zombie goes on writing, after its prefix was removed.
     storage.delete(zombie.object_prefix)
     put(storage, f"{zombie.object_prefix}late.mp4", tmp_path)
 
-    submit(quick, alice, "running")
-    running = claim(quick, "w").lease
+    submit(strict, alice, "running")
+    running = claim(strict, "w").lease
     put(storage, f"{running.object_prefix}out.mp4", tmp_path)
-    upload = uploaded(quick, alice)
+    upload = uploaded(strict, alice)
     put(storage, upload.object_key, tmp_path)
     put(storage, "uploads/upl_unknown/source", tmp_path)
     put(storage, "results/job_unknown/1/out.mp4", tmp_path)
     put(storage, "results/not-ours", tmp_path)
 
-    sweep_orphans(quick, storage)
+    sweep_orphans(strict, storage)
     assert sorted(keys_in(storage)) == sorted(
         [
             f"{heir.object_prefix}out.mp4",
@@ -159,29 +160,29 @@ def test_only_what_belongs_to_nobody_is_an_orphan(
             upload.object_key,
         ]
     )
-    assert read(quick, published.id).state == "succeeded"
+    assert read(strict, published.id).state == "succeeded"
 
 
 def test_unfinished_uploads_of_the_dead_are_found(
-    quick: Database, storage: Storage, alice: Actor
+    strict: Database, storage: Storage, alice: Actor
 ) -> None:
-    submit(quick, alice)
-    lease = claim(quick).lease
+    submit(strict, alice)
+    lease = claim(strict).lease
     key = f"{lease.object_prefix}out.mp4"
     storage.start_multipart(key, content_type="video/mp4")
-    with quick.reading() as rows:
+    with strict.reading() as rows:
         assert rows.sweeps.orphans(storage.list_unfinished(RESULTS)) == []
-    time.sleep(QUICK.lease_s)
-    free_leases(quick)
-    with quick.reading() as rows:
+    pass_time(strict, STRICT.lease_s)
+    free_leases(strict)
+    with strict.reading() as rows:
         assert rows.sweeps.orphans(storage.list_unfinished(RESULTS)) == [key]
-    (prefix,) = removals(quick)
+    (prefix,) = removals(strict)
     storage.delete(prefix)
     assert list(storage.list_unfinished(RESULTS)) == []
 
 
 def test_old_records_are_forgotten_but_not_results(world: World, alice: Actor) -> None:
-    database = world.open(Policy(record_kept_s=0.3))
+    database = world.open(Policy(record_kept_s=60))
     done = submit(database, alice, "done", webhook_url="https://example.org")
     succeed(database, claim(database).lease)
     dropped = submit(database, alice, "dropped", webhook_url="https://example.org")
@@ -193,7 +194,7 @@ def test_old_records_are_forgotten_but_not_results(world: World, alice: Actor) -
     with database.transaction() as rows:
         rows.outbox.delivered(first)
         assert rows.sweeps.forget_old_records() == 0
-    time.sleep(0.3)
+    pass_time(database, 60)
     with database.transaction() as rows:
         assert rows.sweeps.forget_old_records() == 3
     with database.reading() as rows:
@@ -211,7 +212,7 @@ def test_completing_twice_and_expired_uploads(world: World, alice: Actor) -> Non
     with database.transaction() as rows:
         assert rows.uploads.complete("alice", upload.id) == first
     late = uploaded(database, alice, is_complete=False)
-    time.sleep(0.01)
+    pass_time(database, 60)
     with database.transaction() as rows:
         rows.sweeps.expire_uploads()
     with pytest.raises(UploadNotFoundError), database.transaction() as rows:

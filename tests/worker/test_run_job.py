@@ -14,9 +14,10 @@ from jobs.repository import Repository
 from jobs.repository.claims import Claim
 from jobs.storage import open_storage
 from jobs.storage.buckets import Buckets
+from tests.clock import pass_time
 from tests.servers.faulty_proxy import FaultyProxy
 from tests.servers.s3 import S3Server
-from tests.worker.world import QUICK, World
+from tests.worker.world import PATIENT, World
 from worker.engine import Made
 from worker.heartbeat import Heartbeat
 from worker.run_job import run_job
@@ -59,9 +60,7 @@ def claim(world: World, worker: str = "w1:0") -> Claim:
 
 def expire_lease(world: World, job_id: str) -> None:
     """As time and a sweeper do it."""
-    quickest = world.open(QUICK, lease_s=0.001)
-    with quickest.transaction() as rows:
-        rows.claims.heartbeat(world.leases[job_id])
+    pass_time(world.database, PATIENT.lease_s)
     with world.database.transaction() as rows:
         assert [job.id for job in rows.sweeps.free_expired_leases()] == [job_id]
 
@@ -73,7 +72,6 @@ def test_zombie_that_finishes_is_refused(
     monkeypatch.setattr(Heartbeat, "_run", lambda _self: None)  # Its thread gets no turn.
     job_id = world.submit(ring=False)
     found = claim(world)
-    world.leases[job_id] = found.lease
     tools = make_tools(world, lambda: expire_lease(world, job_id))
     if store_is_away:
 
@@ -109,7 +107,7 @@ class LosesAnAnswer(Database):
 
 def test_answer_to_the_last_write_is_lost(world: World) -> None:
     job_id = world.submit(ring=False)
-    database = LosesAnAnswer(world.database_url, QUICK)
+    database = LosesAnAnswer(world.database_url, PATIENT)
     tools = make_tools(world, lambda: None, progress_s=0.05)
     tools.database = database
 

@@ -20,7 +20,6 @@ from jobs.job import ENDED, Attempt, Job, State
 from jobs.object_keys import upload_key
 from jobs.policy import Policy
 from jobs.queue import open_bell
-from jobs.repository.claims import Lease
 from jobs.repository.workers import Worker
 from jobs.request import JobRequest
 from jobs.storage import open_storage
@@ -35,6 +34,8 @@ QUICK = Policy(
     delivery_lease_s=2.0,
     webhook_tries=3,
 )
+PATIENT = replace(QUICK, lease_s=60.0)
+"""For what a test claims itself: it keeps it until `tests.clock.pass_time` says otherwise."""
 START_S = 60.0
 
 
@@ -81,14 +82,13 @@ class World:
     def __init__(self, folder: Path, database: str, storage: str, broker: str | None) -> None:
         self.folder = folder
         self.database_url, self.storage_url, self.broker_url = database, storage, broker
-        self.database = Database(database, QUICK)
+        self.database = Database(database, PATIENT)
         self.storage = open_storage(storage)
         # Redis is shared by all tests, queues are not.
         self.queue = f"q{token_hex(4)}"
         self._bell = open_bell(broker)
         self._processes: list[Process] = []
         self._opened: list[Database] = [self.database]
-        self.leases: dict[str, Lease] = {}
         with self.database.transaction() as rows:
             limits = KeyLimits(input_prefixes=("s3://films/",))
             new = rows.api_keys.create(OPERATOR, "alice", "test", SCOPES, limits)

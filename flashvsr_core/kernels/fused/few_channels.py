@@ -30,7 +30,10 @@ def _sum_taps(
     for tap in tl.static_range(9):
         y = down + tap // 3 - 1
         x = across + tap % 3 - 1
-        inside = (y >= 0) & (y < height) & (x >= 0) & (x < width)
+        # Nothing of a row outside, asked in numbers: Triton 3.9's interpreter makes integers of
+        # truth values that are one for a whole block.
+        end = tl.where((y >= 0) & (y < height), width, 0)
+        inside = (x >= 0) & (x < end)
         pixel = (row + tap // 3 - 1).to(tl.int64) * width + x
         plane = (tap * CHANNELS + channel).to(tl.int64) * pixels
         total += tl.load(products_ptr + plane + pixel, mask=inside, other=0.0)
