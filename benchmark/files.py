@@ -12,7 +12,7 @@ from torch import Tensor
 
 from benchmark.stream import SCALE
 from flashvsr_core import FlashVSR, StreamSettings
-from flashvsr_core.color import MATCHERS, match_adain
+from flashvsr_core.color import ColorFix, to_levels
 from flashvsr_core.geometry import Size, plan_geometry
 from media.encoding import Encoding
 from media.open import open_sink, open_source
@@ -40,7 +40,7 @@ def file_frames_per_second(
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder, "clip.mp4")
         _write_clip(path, Size(output.height_px // SCALE, output.width_px // SCALE), frames)
-        with patch.dict(MATCHERS, {"adain": _match_and_drop}):
+        with patch("flashvsr_core.stream.to_levels", _drop_result):
             started = time.perf_counter()
             with open_source(path) as source:
                 geometry = plan_geometry(Size(source.height_px, source.width_px), scale=SCALE)
@@ -57,9 +57,9 @@ def file_frames_per_second(
         return frames / seconds
 
 
-def _match_and_drop(result: Tensor, source: Tensor) -> Tensor:
-    match_adain(result, source)
-    return source.float()
+def _drop_result(result: Tensor, source: Tensor, fix: ColorFix, bit_depth: int) -> Tensor:
+    to_levels(result, source, fix, bit_depth)
+    return to_levels(source, source, "none", bit_depth)
 
 
 def _write_clip(path: Path, size: Size, frames: int) -> None:

@@ -1,4 +1,4 @@
-"""Match the colours of the result to those of the enlarged source, always in float32.
+"""Match the colours of the result to those of the enlarged source, in float32, and round to levels.
 
 The one-step model drifts in colour; both methods here take the colours from the source and the
 detail from the model.
@@ -12,8 +12,13 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from flashvsr_core.kernels.fusing import is_fused
+
 ColorFix = Literal["adain", "wavelet", "none"]
 COLOR_FIXES: tuple[ColorFix, ...] = get_args(ColorFix)
+
+EPS = 1e-5
+"""Added to variances."""
 
 _WAVELET_LEVELS = 5
 
@@ -37,7 +42,7 @@ def match_adain(result: Tensor, source: Tensor) -> Tensor:
 
 def _moments(frames: Tensor) -> tuple[Tensor, Tensor]:
     variance, mean = torch.var_mean(frames, dim=(-2, -1), correction=0, keepdim=True)
-    return mean, (variance + 1e-5).sqrt()
+    return mean, (variance + EPS).sqrt()
 
 
 def match_wavelet(result: Tensor, source: Tensor) -> Tensor:
@@ -80,3 +85,36 @@ MATCHERS: dict[ColorFix, Callable[[Tensor, Tensor], Tensor]] = {
     "wavelet": match_wavelet,
     "none": _unmatched,
 }
+
+
+def to_levels(result: Tensor, source: Tensor, fix: ColorFix, bit_depth: int) -> Tensor:
+    """Match colours and round.
+
+    Args:
+        result: (3, T, H, W), RGB in about [-1, 1].
+        source: the same shape, the enlarged low-quality frames.
+        fix: how to match.
+        bit_depth: 8, or more for levels over the full range of 16 bits.
+
+    Returns:
+        (T, H, W, 3), uint8 or uint16.
+
+    """
+    if fix == "adain" and is_fused(result):
+        from flashvsr_core.kernels.fused.adain import adain_levels
+
+        return adain_levels(result, source, _level_type(bit_depth))
+    return quantize(MATCHERS[fix](result, source), bit_depth)
+
+
+def quantize(frames: Tensor, bit_depth: int) -> Tensor:
+    """Round (3, T, H, W) in [-1, 1] to (T, H, W, 3): uint8, or uint16 above 8 bit."""
+    dtype = _level_type(bit_depth)
+    peak = 255 if dtype == torch.uint8 else 65535
+    # upstream: the authors' scripts truncate here, which darkens by half a step; this rounds.
+    levels = frames.float().add(1.0).mul_(peak / 2).round_().clamp_(0, peak)
+    return levels.movedim(0, -1).to(dtype)
+
+
+def _level_type(bit_depth: int) -> torch.dtype:
+    return torch.uint8 if bit_depth == 8 else torch.uint16

@@ -11,6 +11,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from flashvsr_core.errors import GeometryError
+from flashvsr_core.kernels.fusing import is_fused
 
 CANVAS_MULTIPLE_PX = 128
 SCALES = (2, 3, 4)
@@ -80,6 +81,10 @@ def enlarge(frames: Tensor, geometry: Geometry, dtype: torch.dtype) -> Tensor:
         (3, T, H, W) at the canvas size, RGB in [-1, 1].
 
     """
+    if is_fused(frames):
+        from flashvsr_core.kernels.fused.enlargement import enlarge_fused
+
+        return enlarge_fused(frames, geometry, dtype)
     parts = [_enlarge(part, geometry, dtype) for part in frames.split(FRAMES_AT_ONCE)]
     return torch.cat(parts).movedim(1, 0)
 

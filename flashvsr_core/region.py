@@ -59,12 +59,16 @@ class RegionStream:
 
         """
         latents = self.denoise(chunk, read, noise)
-        return torch.cat([frames for frames, _ in self.decode(latents, emitted)], dim=1)
+        return torch.cat(
+            [self.decode(part, emitted[:, place]) for part, place in self.parts(latents)], dim=1
+        )
 
     def denoise(self, chunk: Chunk, read: Tensor, noise: Tensor) -> Tensor:
         """Return the chunk's clean latents, (16, chunk.latents, H/8, W/8); see `advance`."""
+        lq_tokens = self.project(read)
+        del read
         # Flow matching at sigma 1: noise minus velocity is the clean latent, in one step.
-        return noise - self.predict(chunk, noise, self.project(read))
+        return noise - self.predict(chunk, noise, lq_tokens)
 
     def project(self, read: Tensor) -> Tensor:
         """Return the chunk's low-quality tokens, (L, D) in window order."""
@@ -87,19 +91,22 @@ class RegionStream:
         velocity: Tensor = network.dit(noise, lq_tokens, network.conditioning, context)
         return velocity
 
-    def decode(self, latents: Tensor, emitted: Tensor) -> Iterator[tuple[Tensor, Tensor]]:
-        """Yield finished frames (3, T, H, W) with their part of `emitted`, two latents' at a time.
+    def parts(self, latents: Tensor) -> Iterator[tuple[Tensor, slice]]:
+        """Yield two of the chunk's latents at a time, and which of its frames they become.
 
-        A first chunk needs no more memory that way than a later one.
+        A first chunk that is decoded so needs no more memory than a later one.
         """
         start = 0
         for part in latents.split(WINDOW_FRAMES, dim=1):
-            count = part.shape[1] * FRAMES_PER_LATENT
+            end = start + part.shape[1] * FRAMES_PER_LATENT
             if self._decoder_memory.is_empty:
-                count -= FRAMES_PER_LATENT - 1
-            source = emitted[:, start : start + count]
-            yield self._network.decoder.decode(part, source, self._decoder_memory), source
-            start += count
+                end -= FRAMES_PER_LATENT - 1
+            yield part, slice(start, end)
+            start = end
+
+    def decode(self, part: Tensor, emitted: Tensor) -> Tensor:
+        """Return the frames (3, T, H, W) that a part becomes; `emitted` are the enlarged ones."""
+        return self._network.decoder.decode(part, emitted, self._decoder_memory)
 
     def move(self, device: torch.device) -> None:
         """Move the whole state to another device, where it waits for its next turn."""

@@ -5,7 +5,7 @@ from collections.abc import Iterator
 import torch
 from torch import Tensor
 
-from flashvsr_core.color import MATCHERS
+from flashvsr_core.color import to_levels
 from flashvsr_core.errors import GeometryError, StreamClosedError
 from flashvsr_core.geometry import FRAMES_AT_ONCE, Geometry, crop, enlarge
 from flashvsr_core.network import Network
@@ -97,34 +97,49 @@ class UpscaleStream:
     def _advance(self) -> Iterator[Tensor]:
         """Run one chunk on the pending frames; yield finished ones in order, (n, H', W', 3)."""
         chunk = self._chunk
-        source = torch.stack(self._pending[: chunk.reads])
+        taken = torch.stack(self._pending[: chunk.reads])
         del self._pending[: chunk.reads]
-        self._last_frame = source[-1]
-        read = enlarge(_send(source, self._network.device), self.geometry, self._network.dtype)
-        joined = read if self._ahead is None else torch.cat([self._ahead, read], dim=1)
-        self._ahead = joined[:, -LAG:].clone()
-        emitted = joined[:, : chunk.emits]
+        self._last_frame = taken[-1]
+        read = _send(taken, self._network.device)
+        joined = read if self._ahead is None else torch.cat([self._ahead, read])
+        self._ahead = joined[-LAG:]
         self._chunk = chunk_at(chunk.index + 1)
         self._emitted += chunk.emits
-        yield from self._run(chunk, read, emitted)
+        yield from self._run(chunk, read, joined[: chunk.emits])
 
     def _run(self, chunk: Chunk, read: Tensor, emitted: Tensor) -> Iterator[Tensor]:
-        """Run the chunk; yield its finished frames in order, (n, H', W', 3)."""
+        """Run the chunk; yield its finished frames in order, (n, H', W', 3).
+
+        Frames are enlarged when they are read, and again for the decoder and the colours: while
+        the transformer runs, a first chunk's would take 1.2 GiB at 4K.
+
+        Args:
+            chunk: the next one of the schedule.
+            read: (chunk.reads, H, W, 3), the source frames that the chunk reads.
+            emitted: (chunk.emits, H, W, 3), the source frames that the chunk finishes.
+
+        """
         canvas = self.geometry.canvas
         channels = self._network.dit.config.latent_channels
         shape = (channels, chunk.latents, canvas.height_px // 8, canvas.width_px // 8)
         noise = _send(self._noise(chunk, shape), self._network.device).to(self._network.dtype)
         if len(self._tiles) > 1:
-            yield self._finish(self._run_tiles(chunk, read, emitted, noise), emitted)
+            large = self._enlarge(emitted)
+            yield self._finish(self._run_tiles(chunk, self._enlarge(read), large, noise), large)
             return
         (region,) = self._regions
-        latents = region.denoise(chunk, read, noise)
-        del read, noise
-        for frames, source in region.decode(latents, emitted):
-            yield self._finish(frames, source)
+        latents = region.denoise(chunk, self._enlarge(read), noise)
+        del noise
+        for part, place in region.parts(latents):
+            large = self._enlarge(emitted[place])
+            yield self._finish(region.decode(part, large), large)
+
+    def _enlarge(self, frames: Tensor) -> Tensor:
+        """Enlarge (T, H, W, 3) to the canvas: (3, T, H', W')."""
+        return enlarge(frames, self.geometry, self._network.dtype)
 
     def _run_tiles(self, chunk: Chunk, read: Tensor, emitted: Tensor, noise: Tensor) -> Tensor:
-        """Run the chunk on every tile and blend; (3, emits, H, W) at the canvas size."""
+        """Run the chunk on every tile and blend; all frames and the result at the canvas size."""
         blended = torch.zeros_like(emitted, dtype=torch.float32)
         for tile, region in zip(self._tiles, self._regions, strict=True):
             region.move(self._network.device)
@@ -137,14 +152,16 @@ class UpscaleStream:
 
     def _finish(self, canvas: Tensor, source: Tensor) -> Tensor:
         """Crop, match colours and round (3, T, H, W) to (T, H', W', 3), a few frames at a time."""
-        match = MATCHERS[self._settings.color]
         parts = zip(
             crop(canvas, self.geometry).split(FRAMES_AT_ONCE, dim=1),
             crop(source, self.geometry).split(FRAMES_AT_ONCE, dim=1),
             strict=True,
         )
         return torch.cat(
-            [quantize(match(result, like), self._settings.bit_depth) for result, like in parts]
+            [
+                to_levels(result, like, self._settings.color, self._settings.bit_depth)
+                for result, like in parts
+            ]
         )
 
     def _park(self, region: RegionStream) -> None:
@@ -158,11 +175,3 @@ def _send(tensor: Tensor, device: torch.device) -> Tensor:
     if device.type == "cuda" and not tensor.is_cuda:
         return tensor.pin_memory().to(device, non_blocking=True)
     return tensor.to(device)
-
-
-def quantize(frames: Tensor, bit_depth: int) -> Tensor:
-    """Round (3, T, H, W) in [-1, 1] to (T, H, W, 3): uint8, or uint16 above 8 bit."""
-    peak, dtype = (255, torch.uint8) if bit_depth == 8 else (65535, torch.uint16)
-    # upstream: the authors' scripts truncate here, which darkens by half a step; this rounds.
-    levels = frames.float().add(1.0).mul_(peak / 2).round_().clamp_(0, peak)
-    return levels.movedim(0, -1).to(dtype)

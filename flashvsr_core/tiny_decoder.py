@@ -184,23 +184,21 @@ class TinyDecoder(nn.Module):
         inputs = torch.cat([cells, latents.permute(1, 2, 3, 0)], dim=-1).movedim(-1, 1)
         del cells
         latents_at_once = 1 if self._last_stage_bytes(inputs[:2]) > _BAND_BYTES else 2
-        frames = torch.cat(
-            [self._run(part, memory) for part in torch.split(inputs, latents_at_once)]
-        )
-        return frames[extra:].movedim(1, 0) * 2 - 1
+        groups = torch.split(inputs, latents_at_once)
+        frames = torch.cat([part for group in groups for part in self._run(group, memory)])
+        return frames.mul_(2).sub_(1)[extra:].movedim(1, 0)
 
-    def _run(self, x: Tensor, memory: DecoderMemory) -> Tensor:
-        """Map (f, C, h, w) to (4f, 3, 8h, 8w) in about [0, 1]."""
+    def _run(self, x: Tensor, memory: DecoderMemory) -> Iterator[Tensor]:
+        """Map (f, C, h, w) to parts of (4f, 3, 8h, 8w) in about [0, 1]."""
         clamp, first, second = self._begin
         x = convolve_relu(convolve_relu(clamp(x), first), second)
         early, middle, _ = self._stages
         x = middle.remember(early.enlarge(early.remember(x, memory)), memory)
-        return torch.cat([self._run_last_stage(part, memory) for part in middle.enlarge_parts(x)])
-
-    def _run_last_stage(self, x: Tensor, memory: DecoderMemory) -> Tensor:
-        """Map (T, C, h, w) to (2T, 3, 2h, 2w)."""
-        x = self._stages[-1].remember(x, memory)
-        return torch.cat([self._finish(part) for part in _groups(x, _finish_bytes(x))])
+        for part in middle.enlarge_parts(x):
+            remembered = self._stages[-1].remember(part, memory)
+            del part
+            for group in _groups(remembered, _finish_bytes(remembered)):
+                yield self._finish(group)
 
     def _last_stage_bytes(self, x: Tensor) -> int:
         """Return the size of one activation that (f, C, h, w) becomes in the last stage."""

@@ -12,14 +12,18 @@ if not GPU:
     os.environ["TRITON_INTERPRET"] = "1"
 pytest.importorskip("triton")
 
+from flashvsr_core.color import quantize, to_levels  # noqa: E402
+from flashvsr_core.geometry import Geometry, Size, enlarge  # noqa: E402
 from flashvsr_core.kernels import window_conv  # noqa: E402
 from flashvsr_core.kernels.block_lists import list_blocks  # noqa: E402
 from flashvsr_core.kernels.chances import local_softmax  # noqa: E402
 from flashvsr_core.kernels.channel_norm import norm_silu  # noqa: E402
 from flashvsr_core.kernels.convolution import Enlargement, PairConvolution  # noqa: E402
+from flashvsr_core.kernels.fused.adain import adain_levels  # noqa: E402
 from flashvsr_core.kernels.fused.block_lists import list_blocks_fused  # noqa: E402
 from flashvsr_core.kernels.fused.chances import local_softmax_fused  # noqa: E402
 from flashvsr_core.kernels.fused.channel_norm import norm_silu_fused  # noqa: E402
+from flashvsr_core.kernels.fused.enlargement import enlarge_fused  # noqa: E402
 from flashvsr_core.kernels.fused.few_channels import convolve_to_few  # noqa: E402
 from flashvsr_core.kernels.fused.norm import add_norm_fused  # noqa: E402
 from flashvsr_core.kernels.fused.pooling import pool_blocks_fused  # noqa: E402
@@ -176,3 +180,48 @@ def test_the_triton_kernel_attends_like_the_reference() -> None:
     # A GPU's matrix units round float32 to 10 bits.
     assert close(fused, exact(q, k, v, mask, blocks), 5e-3 if GPU else 2e-6)
     assert (fused[128:, 0] == 0).all()
+
+
+@pytest.mark.parametrize("dtype", [torch.uint8, torch.uint16])
+@pytest.mark.parametrize("height", [4, 37])
+@pytest.mark.parametrize("width", [64, 1030])
+def test_adain_and_rounding(dtype: torch.dtype, height: int, width: int) -> None:
+    # A crop of a wider canvas, frames before channels as the decoder leaves them; a flat frame too.
+    result = (rand(2, 3, height + 3, width + 5) * 0.3 + 0.2).movedim(1, 0)[..., :height, :width]
+    source = (rand(3, 2, height, width) * 0.5 - 0.4).clamp(-1, 1)
+    source[:, 1] = torch.tensor([0.9, -0.999, 0.0], device=DEVICE)[:, None, None]
+    levels = adain_levels(result, source, dtype)
+    plain = to_levels(result, source, "adain", 8 if dtype == torch.uint8 else 16)
+    assert levels.shape == plain.shape
+    assert levels.dtype == plain.dtype
+    apart = (levels.int() - plain.int()).abs()
+    assert apart.max() <= 1, "the sums' order may decide a half"
+    assert (apart > 0).float().mean() < (0.001 if dtype == torch.uint8 else 0.05)
+    assert plain.float().std() > 10
+
+
+@pytest.mark.parametrize("dtype", [torch.uint8, torch.uint16])
+@pytest.mark.parametrize(
+    ("source", "output"),
+    [
+        (Size(5, 7), Size(20, 28)),
+        (Size(5, 7), Size(13, 17)),
+        (Size(30, 7), Size(9, 19)),
+        (Size(1, 1), Size(4, 4)),
+    ],
+)
+def test_enlarging(dtype: torch.dtype, source: Size, output: Size) -> None:
+    peak = 255 if dtype == torch.uint8 else 65535
+    shape = (2, source.height_px, source.width_px, 3)
+    # Hard edges, so that overshoot is clipped.
+    frames = (torch.rand(shape, device=DEVICE) * 3 - 1).clamp(0, 1).mul(peak).to(dtype)
+    # The interpreter is slow, so the canvas is smaller than the model's; 4 is mirrored many times.
+    geometry = Geometry(source, output, canvas=Size(24, 30))
+    fused, plain = (
+        quantize(enlarge_it(frames, geometry, torch.float32), 8 if peak == 255 else 16).int()
+        for enlarge_it in (enlarge_fused, enlarge)
+    )
+    assert fused.shape == plain.shape
+    apart = (fused - plain).abs()
+    assert apart.max() <= 1, "the sums' order may decide a half"
+    assert (apart > 0).float().mean() < (0.001 if peak == 255 else 0.1)

@@ -5,12 +5,12 @@ import torch
 from torch import Tensor
 
 from flashvsr_core import FlashVSR, Geometry, Size, StreamSettings, plan_geometry
+from flashvsr_core.color import quantize
 from flashvsr_core.errors import GeometryError, StreamClosedError
 from flashvsr_core.geometry import crop, enlarge
 from flashvsr_core.noise import seeded_noise
 from flashvsr_core.region import RegionStream
 from flashvsr_core.schedule import chunk_at
-from flashvsr_core.stream import quantize
 
 SOURCE = Size(30, 50)
 

@@ -62,7 +62,10 @@ def stream(model: FlashVSR, settings: StreamSettings, seed: int) -> Clip:
                 chunk, noise, region.project(read[:, taken : taken + chunk.reads])
             )
             emitted = read[:, max(0, taken - 4) : taken + chunk.reads - 4]
-            frames += [part for part, _ in region.decode(noise - velocity, emitted)]
+            frames += [
+                region.decode(part, emitted[:, place])
+                for part, place in region.parts(noise - velocity)
+            ]
             noises.append(noise)
             velocities.append(velocity)
             taken += chunk.reads
