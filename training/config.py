@@ -32,6 +32,9 @@ class DataConfig:
     """Scales, in turn from step to step."""
     image_every: int = 0
     """Every so many steps the clips are still images; 0 is never."""
+    makers: int = 0
+    """Processes that make the clips; 0 makes them in a thread of the training process. More help
+    where the GPU waits for its batches; each decodes the training set once more."""
     clean_share: float = 0.25
     """Share of groups that are only reduced, bicubically."""
 

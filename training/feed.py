@@ -29,6 +29,11 @@ _IMAGE_FRAMES = 9
 class PairSource(Protocol):
     """Pairs of clips by step, slot and kind."""
 
+    @property
+    def parallel(self) -> int:
+        """How many calls of `pairs` at a time help."""
+        ...
+
     def pairs(self, step: int, slot: int, *, scale: int, is_image: bool) -> tuple[Tensor, Tensor]:
         """Return high (B, 3, T, H, W) and low (B, 3, T, H/scale, W/scale) in [-1, 1].
 
@@ -54,6 +59,8 @@ def open_clips(packed: str, device: torch.device) -> PackedClips:
 
 class PackedPairs:
     """Pairs from a packed training set under the training degradation."""
+
+    parallel = 1
 
     def __init__(
         self,
@@ -113,13 +120,14 @@ class Feed:
     def ahead(self, first_step: int) -> Generator[list[Batch], None, None]:
         """Yield the batches from `first_step` on; the next ones are made while these are used."""
         stream = torch.cuda.Stream(self._device) if self._device.type == "cuda" else None
-        with ThreadPoolExecutor(1, thread_name_prefix="feed") as maker:
+        threads = self._source.parallel
+        with ThreadPoolExecutor(threads, thread_name_prefix="feed") as maker:
             step = first_step
-            coming = [_submit(maker, self.at, step + i, stream) for i in range(2)]
+            coming = [_submit(maker, self.at, step + i, stream) for i in range(threads + 1)]
             try:
                 while True:
                     batches = coming.pop(0).result()
-                    coming.append(_submit(maker, self.at, step + 2, stream))
+                    coming.append(_submit(maker, self.at, step + threads + 1, stream))
                     for batch in batches if stream else []:
                         # Else that stream would take the memory back while it is still read.
                         for tensor in (batch.high, batch.low):

@@ -2,13 +2,17 @@
 
 import dataclasses
 from collections.abc import Callable, Sequence
+from contextlib import ExitStack
 from pathlib import Path
+from types import TracebackType
+from typing import Self
 
 import torch
 
 from training.config import StageConfig
 from training.data import CodecPool, PackedClips, default_workers
-from training.feed import PackedPairs, open_clips
+from training.feed import PackedPairs, PairSource, open_clips
+from training.makers import PairMakers
 from training.processes import Processes
 from training.trainer import RunLimits, Trainer
 
@@ -39,22 +43,52 @@ def run_stages(
     torch.set_float32_matmul_precision("high")
     torch.backends.cudnn.benchmark = True
     processes = Processes.join(device)
-    opened: dict[str, PackedClips] = {}
     try:
-        with CodecPool(default_workers()) as codecs:
+        with _Sources(processes.device) as sources:
             for given, limits in stages:
                 packed = data or given.data.packed
                 config = dataclasses.replace(
                     given, data=dataclasses.replace(given.data, packed=packed)
                 )
-                if packed not in opened:
-                    opened[packed] = open_clips(packed, processes.device)
-                source = PackedPairs(
-                    opened[packed], codecs, config.data, config.seed, processes.device
-                )
+                source = sources.of(config)
                 trainer = Trainer(config, runs, source, processes, resume=resume)
                 step = trainer.run(limits)
                 if processes.rank == 0:
                     say(f"{config.stage}: step {step}, {trainer.minutes:.2f} minutes")
     finally:
         processes.leave()
+
+
+class _Sources:
+    """Opens every training set once, in this process or in makers, whatever stages ask for it."""
+
+    def __init__(self, device: torch.device) -> None:
+        self._device = device
+        self._closing = ExitStack()
+        self._codecs = self._closing.enter_context(CodecPool(default_workers()))
+        self._opened: dict[str, PackedClips] = {}
+        self._makers: dict[tuple[str, int], PairMakers] = {}
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self._closing.close()
+
+    def of(self, config: StageConfig) -> PairSource:
+        """Return the pairs that a stage learns from."""
+        data = config.data
+        if not data.makers:
+            if data.packed not in self._opened:
+                self._opened[data.packed] = open_clips(data.packed, self._device)
+            clips = self._opened[data.packed]
+            return PackedPairs(clips, self._codecs, data, config.seed, self._device)
+        key = data.packed, data.makers
+        if key not in self._makers:
+            self._makers[key] = self._closing.enter_context(PairMakers(*key, self._device))
+        return self._makers[key].source(data, config.seed)

@@ -28,8 +28,9 @@ def chromium() -> Iterator["Browser"]:
         missing("playwright", "pip install -e '.[dev]'")
     if shutil.which(CHROMIUM) is None:
         missing("Chromium", "apt-get install chromium")
-    from playwright.sync_api import sync_playwright
+    from playwright.sync_api import expect, sync_playwright
 
+    expect.set_options(timeout=30_000)
     with sync_playwright() as playwright:
         # Its sandbox needs rights that containers do not give.
         browser = playwright.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox"])

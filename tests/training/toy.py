@@ -28,6 +28,8 @@ STEPS = {"latent": 6, "decoder": 6, "full_attention": 8, "streaming": 3, "distil
 class ToySource:
     """Coloured stripes that move, and their box average."""
 
+    parallel = 1
+
     def __init__(self, frames: int, batch: int) -> None:
         self._frames, self._batch = frames, batch
 

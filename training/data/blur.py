@@ -11,6 +11,9 @@ from torch import Tensor
 KERNEL_PX = 21
 """Side of every kernel; small ones are padded by zeros."""
 
+_TRANSFORM_MULTIPLE_PX = 64
+"""Transforms have few sizes: on a GPU, planning one for a new size takes longer than running it."""
+
 
 @dataclass(frozen=True)
 class BlurSettings:
@@ -121,7 +124,10 @@ def blur(frames: Tensor, kernels: Tensor) -> Tensor:
     mode = "reflect" if min(frames.shape[-2:]) > edge else "replicate"
     padded = F.pad(frames, (edge, edge, edge, edge), mode=mode)
     # By FFT: 441 products a pixel would be the slowest thing of the whole degradation.
-    size = padded.shape[-2:]
+    height, width = padded.shape[-2:]
+    size = tuple(
+        -(-side // _TRANSFORM_MULTIPLE_PX) * _TRANSFORM_MULTIPLE_PX for side in (height, width)
+    )
     spectrum = torch.fft.rfft2(kernels.to(frames.device, frames.dtype), s=size)[:, None]
-    result: Tensor = torch.fft.irfft2(torch.fft.rfft2(padded) * spectrum, s=size)
-    return result[..., 2 * edge :, 2 * edge :]
+    result: Tensor = torch.fft.irfft2(torch.fft.rfft2(padded, s=size) * spectrum, s=size)
+    return result[..., 2 * edge : height, 2 * edge : width]

@@ -4,6 +4,7 @@ Follows ITU-T T.81 as libjpeg does it: full-range BT.601 YCbCr, chroma halved, 8
 standard's tables scaled by quality. Entropy coding is lossless and therefore left out.
 """
 
+from functools import cache
 from math import cos, pi, sqrt
 
 import torch
@@ -48,9 +49,8 @@ def compress_jpeg(frames: Tensor, quality: Tensor) -> Tensor:
     height, width = frames.shape[-2:]
     levels = (frames.clamp(0, 1) * 255).round()
     levels = F.pad(levels, (0, -width % 16, 0, -height % 16), mode="replicate")
-    matrix = torch.tensor(TO_YCBCR)
-    to_rgb, matrix = torch.linalg.inv(matrix).to(frames.device), matrix.to(frames.device)
-    ycbcr = torch.einsum("ij,mjhw->mihw", matrix, levels).round()
+    to_ycbcr, to_rgb = _matrices(frames.device)
+    ycbcr = torch.einsum("ij,mjhw->mihw", to_ycbcr, levels).round()
     luma, chroma = ycbcr[:, :1] - 128, F.avg_pool2d(ycbcr[:, 1:], 2).round()
     luma = _quantize(luma, _table(LUMA_TABLE, quality, frames.device))
     chroma = _quantize(chroma, _table(CHROMA_TABLE, quality, frames.device))
@@ -62,11 +62,23 @@ def compress_jpeg(frames: Tensor, quality: Tensor) -> Tensor:
     return cropped.round().clamp(0, 255).div(255)
 
 
+@cache
+def _matrices(device: torch.device) -> tuple[Tensor, Tensor]:
+    """Return the matrices from RGB to YCbCr and back, (3, 3) each."""
+    to_ycbcr = torch.tensor(TO_YCBCR)
+    return to_ycbcr.to(device), torch.linalg.inv(to_ycbcr).to(device)
+
+
+@cache
+def _base(table: tuple[tuple[int, ...], ...], device: torch.device) -> Tensor:
+    return torch.tensor(table, dtype=torch.float32, device=device)
+
+
 def _table(base: tuple[tuple[int, ...], ...], quality: Tensor, device: torch.device) -> Tensor:
     """Return (M, 1, 1, 1, 8, 8) quantisation steps."""
     quality = quality.to(device, torch.float32).round().clamp(1, 100)
     percent = torch.where(quality < 50, (5000 / quality).floor(), 200 - 2 * quality)
-    steps = torch.tensor(base, dtype=torch.float32, device=device) * percent[:, None, None]
+    steps = _base(base, device) * percent[:, None, None]
     return ((steps + 50) / 100).floor().clamp(1, 255)[:, None, None, None]
 
 
@@ -81,6 +93,7 @@ def _quantize(planes: Tensor, table: Tensor) -> Tensor:
     return joined
 
 
+@cache
 def _dct(device: torch.device) -> Tensor:
     """Return the orthonormal 8x8 DCT-II."""
     rows = [
