@@ -36,7 +36,7 @@ def job_id_of(page: "Page") -> str:
     return found[1]
 
 
-def until(condition: Callable[[], bool], what: str, timeout_s: float = 15) -> None:
+def until(condition: Callable[[], bool], what: str, timeout_s: float = 40) -> None:
     deadline = time.monotonic() + timeout_s
     while not condition():
         assert time.monotonic() < deadline, what
