@@ -15,6 +15,7 @@ from av.video.codeccontext import VideoCodecContext
 from media.color import ContentLight, MasteringDisplay
 from media.errors import EncoderNotAvailableError, EncodingNotSupportedError
 from media.facts import VideoFacts
+from media.scheduling import kept_scheduling
 
 Codec = Literal["h264", "hevc", "av1"]
 Hardware = Literal["auto", "none", "nvenc"]
@@ -132,7 +133,8 @@ def can_open(encoder_name: str, bit_depth: int) -> bool:
         context.pix_fmt = "yuv420p" if bit_depth == 8 else ten
         if encoder_name == "libx265":
             context.options = {"x265-params": "log-level=error"}
-        context.open()
+        with kept_scheduling():
+            context.open()
     except (FFmpegError, ValueError):
         return False
     return True

@@ -29,6 +29,7 @@ from media.errors import (
 from media.facts import VideoFacts
 from media.frame import FrameSink, Pixels
 from media.publish import FULL_DISK_ERRNOS, PartialOutput
+from media.scheduling import kept_scheduling
 
 MILLISECOND = Fraction(1, 1000)
 MAX_MOVIE_TIMESCALE = 10_000_000
@@ -100,7 +101,8 @@ class VideoWriter(FrameSink):
         self._stream.disposition = carried.picture.disposition
         carried.declare_after_picture()
         try:
-            self._container.start_encoding()
+            with kept_scheduling():
+                self._container.start_encoding()
         except FFmpegError as error:
             if not self._stream.codec_context.is_open:
                 raise EncodingNotSupportedError(
