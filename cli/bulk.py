@@ -1,24 +1,22 @@
 """`flashvsr bulk`: many objects of a bucket in one go."""
 
-import json
 import sys
-from collections.abc import Callable
 from dataclasses import asdict
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
 import typer
 
+from cli import choices
 from cli.connection import Key, Url, connect
 from cli.errors import FAILED, UsageError
-from cli.sizes import parse_size
+from cli.printing import AsJson, Limit, print_list, print_one
 from client import FlashVSRClient
 from client.batch_models import Batch
 
 app = typer.Typer(help="Enlarge many objects of a bucket in one go.", no_args_is_help=True)
 
 BatchId = Annotated[str, typer.Argument(metavar="BATCH", help="The id that submit printed.")]
-AsJson = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 
 
 @app.command()
@@ -35,29 +33,24 @@ def submit(
         bool, typer.Option("--manifest", help="The s3:// address is a manifest's.")
     ] = False,
     form: Annotated[Literal["csv", "jsonl"] | None, typer.Option(help="Of the manifest.")] = None,
-    suffix: Annotated[
-        list[str] | None, typer.Option(help="Only keys that end so; may be repeated.")
-    ] = None,
+    suffixes: choices.Suffixes = None,
     output: Annotated[
         str | None,
         typer.Option(
             help="Where results go: {prefix}/{stem}_x4.mp4, s3://bucket/{path}/{stem}.mp4"
         ),
     ] = None,
-    on_collision: Annotated[
-        Literal["skip", "fail", "version"] | None,
-        typer.Option(help="Where something lies there; nothing is ever overwritten."),
-    ] = None,
+    on_collision: choices.OnCollision = None,
     report: Annotated[str | None, typer.Option(help="Folder of the report, s3://…/.")] = None,
-    pipeline: Annotated[Literal["tiny", "full"] | None, typer.Option()] = None,
-    scale: Annotated[int | None, typer.Option(help="2, 3 or 4.", show_default="4")] = None,
-    size: Annotated[str | None, typer.Option(help="Output size instead, as 1920x1080.")] = None,
-    codec: Annotated[Literal["h264", "hevc", "av1"] | None, typer.Option()] = None,
-    bit_depth: Annotated[int | None, typer.Option(help="8 or 10.")] = None,
-    crf: Annotated[int | None, typer.Option()] = None,
-    container: Annotated[Literal["mp4", "mov", "mkv", "webm"] | None, typer.Option()] = None,
-    queue: Annotated[str | None, typer.Option(help="GPU class.")] = None,
-    priority: Annotated[int | None, typer.Option(help="Higher runs earlier.")] = None,
+    pipeline: choices.Pipeline = None,
+    scale: choices.Scale = None,
+    size: choices.OutputSize = None,
+    codec: choices.Codec = None,
+    bit_depth: choices.BitDepth = None,
+    crf: choices.Crf = None,
+    container: choices.Container = None,
+    queue: choices.Queue = None,
+    priority: choices.Priority = None,
     webhook: Annotated[str | None, typer.Option(help="Address that hears of the end.")] = None,
     name: Annotated[str | None, typer.Option(help="For people.")] = None,
     dry_run: Annotated[
@@ -72,16 +65,14 @@ def submit(
     as_json: AsJson = False,
 ) -> None:
     """Submit a batch; prints its id."""
-    width_px, height_px = (None, None) if size is None else parse_size(size)
-    choices = {
-        "pipeline": pipeline, "scale": scale, "width_px": width_px, "height_px": height_px,
-        "codec": codec, "bit_depth": bit_depth, "crf": crf, "container": container,
-        "queue": queue, "priority": priority,
-    }  # fmt: skip
+    parameters = choices.chosen(
+        size=size, pipeline=pipeline, scale=scale, codec=codec, bit_depth=bit_depth, crf=crf,
+        container=container, queue=queue, priority=priority,
+    )  # fmt: skip
     with connect(url, key) as client:
         batch = client.batches.create(
-            **_source_of(sources, suffix or [], form, is_manifest=manifest),
-            parameters={name: value for name, value in choices.items() if value is not None},
+            **_source_of(sources, suffixes or [], form, is_manifest=manifest),
+            parameters=parameters,
             template=output,
             on_collision=on_collision,
             report_url=report,
@@ -92,7 +83,7 @@ def submit(
         )
         if wait_for_it:
             batch = _wait(client, batch.id, as_json=as_json)
-    _print(batch, as_json=as_json, short=_line if wait_for_it else lambda batch: batch.id)
+    print_one(batch, _line if wait_for_it else lambda batch: batch.id, as_json=as_json)
     if wait_for_it:
         _leave_as(batch)
 
@@ -123,7 +114,7 @@ def _source_of(
 def status(batch_id: BatchId, url: Url = None, key: Key = None, as_json: AsJson = False) -> None:
     """Show a batch as it is now."""
     with connect(url, key) as client:
-        _print(client.batches.get(batch_id), as_json=as_json, short=_line)
+        print_one(client.batches.get(batch_id), _line, as_json=as_json)
 
 
 @app.command()
@@ -131,13 +122,13 @@ def wait(batch_id: BatchId, url: Url = None, key: Key = None, as_json: AsJson = 
     """Wait until a batch has ended; exit 1 unless all of it is done."""
     with connect(url, key) as client:
         batch = _wait(client, batch_id, as_json=as_json)
-    _print(batch, as_json=as_json, short=_line)
+    print_one(batch, _line, as_json=as_json)
     _leave_as(batch)
 
 
 @app.command("list")
 def list_batches(
-    limit: Annotated[int, typer.Option(help="At most so many.")] = 20,
+    limit: Limit = 20,
     url: Url = None,
     key: Key = None,
     as_json: AsJson = False,
@@ -145,12 +136,7 @@ def list_batches(
     """List batches, newest first."""
     with connect(url, key) as client:
         found = client.batches.list(page_size=min(limit, 100))
-        batches = [batch for _, batch in zip(range(limit), found, strict=False)]
-    if as_json:
-        print(json.dumps([_document(batch) for batch in batches], indent=2))
-        return
-    for batch in batches:
-        print(_line(batch))
+        print_list(found, limit, _line, as_json=as_json)
 
 
 def _steering(verb: str, sentence: str) -> None:
@@ -158,7 +144,7 @@ def _steering(verb: str, sentence: str) -> None:
 
     def steer(batch_id: BatchId, url: Url = None, key: Key = None, as_json: AsJson = False) -> None:
         with connect(url, key) as client:
-            _print(getattr(client.batches, verb)(batch_id), as_json=as_json, short=_line)
+            print_one(getattr(client.batches, verb)(batch_id), _line, as_json=as_json)
 
     app.command(verb, help=sentence)(steer)
 
@@ -205,15 +191,6 @@ def _wait(client: FlashVSRClient, batch_id: str, *, as_json: bool) -> Batch:
             said = line
 
     return client.batches.wait(batch_id, on_change=say)
-
-
-def _print(batch: Batch, *, as_json: bool, short: Callable[[Batch], str]) -> None:
-    print(json.dumps(_document(batch), indent=2) if as_json else short(batch))
-
-
-def _document(batch: Batch) -> dict[str, Any]:
-    document: dict[str, Any] = json.loads(json.dumps(asdict(batch), default=str))
-    return document
 
 
 def _line(batch: Batch) -> str:

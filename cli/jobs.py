@@ -1,40 +1,37 @@
 """`flashvsr submit`, `status`, `wait`, `cancel`, `retry`, `fetch`, `list`: jobs of a service."""
 
-import json
 import sys
-from collections.abc import Callable
-from dataclasses import asdict
 from pathlib import Path
 from typing import Annotated, Any, Literal, cast, get_args
 
 import typer
 
+from cli import choices
 from cli.connection import Key, Url, connect
 from cli.errors import FAILED, UsageError
+from cli.printing import AsJson, Limit, print_list, print_one
 from cli.progress import byte_bar, job_bar
-from cli.sizes import parse_size
 from client import FlashVSRClient, Job
 from client.models import State
 
 JobId = Annotated[str, typer.Argument(metavar="JOB", help="The id that submit printed.")]
-AsJson = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 STATES: tuple[State, ...] = get_args(State)
 
 
 def submit(
     source: Annotated[str, typer.Argument(metavar="INPUT", help="A file, or s3://bucket/key.")],
-    pipeline: Annotated[Literal["tiny", "full"] | None, typer.Option()] = None,
-    scale: Annotated[int | None, typer.Option(help="2, 3 or 4.", show_default="4")] = None,
-    size: Annotated[str | None, typer.Option(help="Output size instead, as 1920x1080.")] = None,
+    pipeline: choices.Pipeline = None,
+    scale: choices.Scale = None,
+    size: choices.OutputSize = None,
     seed: Annotated[int | None, typer.Option()] = None,
     color: Annotated[Literal["adain", "wavelet", "none"] | None, typer.Option()] = None,
-    codec: Annotated[Literal["h264", "hevc", "av1"] | None, typer.Option()] = None,
-    bit_depth: Annotated[int | None, typer.Option(help="8 or 10.")] = None,
-    crf: Annotated[int | None, typer.Option()] = None,
-    container: Annotated[Literal["mp4", "mov", "mkv", "webm"] | None, typer.Option()] = None,
+    codec: choices.Codec = None,
+    bit_depth: choices.BitDepth = None,
+    crf: choices.Crf = None,
+    container: choices.Container = None,
     tile: Annotated[int | None, typer.Option(help="Tile side in output pixels.")] = None,
-    queue: Annotated[str | None, typer.Option(help="GPU class.")] = None,
-    priority: Annotated[int | None, typer.Option(help="Higher runs earlier.")] = None,
+    queue: choices.Queue = None,
+    priority: choices.Priority = None,
     webhook: Annotated[str | None, typer.Option(help="Address that hears of the end.")] = None,
     idempotency_key: Annotated[
         str | None, typer.Option(help="The same key never makes two jobs.")
@@ -48,33 +45,20 @@ def submit(
     as_json: AsJson = False,
 ) -> None:
     """Submit one video; prints the job's id."""
-    width_px, height_px = (None, None) if size is None else parse_size(size)
-    if size is not None and scale is not None:
-        raise UsageError("--scale and --size exclude each other; give one of them")
+    parameters = choices.chosen(
+        size=size, pipeline=pipeline, scale=scale, seed=seed, color=color, tile_px=tile,
+        codec=codec, bit_depth=bit_depth, crf=crf, container=container, queue=queue,
+        priority=priority,
+    )  # fmt: skip
     with connect(url, key) as client:
-        where: dict[str, str] = {}
+        where: dict[str, Any] = {}
         if source.startswith("s3://"):
             where["input_url"] = source
         else:
             with byte_bar(f"sending {Path(source).name}", is_shown=_is_shown(as_json)) as update:
                 where["upload_id"] = client.upload(source, on_progress=update).id
         job = client.submit(
-            **where,  # type: ignore[arg-type]
-            pipeline=pipeline,
-            scale=scale,  # type: ignore[arg-type]
-            width_px=width_px,
-            height_px=height_px,
-            seed=seed,
-            color=color,
-            tile_px=tile,
-            codec=codec,
-            bit_depth=bit_depth,  # type: ignore[arg-type]
-            crf=crf,
-            container=container,
-            queue=queue,
-            priority=priority,
-            webhook_url=webhook,
-            idempotency_key=idempotency_key,
+            **where, **parameters, webhook_url=webhook, idempotency_key=idempotency_key
         )
         if wait_for_it or output is not None:
             if not as_json:
@@ -82,14 +66,14 @@ def submit(
             job = _wait(client, job.id, None, as_json=as_json)
         if output is not None and job.state == "succeeded":
             _fetch(client, job.id, output, "result", overwrite=False, as_json=as_json)
-        _print(job, as_json=as_json, short=lambda job: job.id)
+        print_one(job, lambda job: job.id, as_json=as_json)
     _leave_as(job)
 
 
 def status(job_id: JobId, url: Url = None, key: Key = None, as_json: AsJson = False) -> None:
     """Show a job as it is now."""
     with connect(url, key) as client:
-        _print(client.get(job_id), as_json=as_json, short=_line)
+        print_one(client.get(job_id), _line, as_json=as_json)
 
 
 def wait(
@@ -102,20 +86,20 @@ def wait(
     """Wait until a job has ended; exit 1 unless it succeeded."""
     with connect(url, key) as client:
         job = _wait(client, job_id, timeout_s, as_json=as_json)
-    _print(job, as_json=as_json, short=_line)
+    print_one(job, _line, as_json=as_json)
     _leave_as(job)
 
 
 def cancel(job_id: JobId, url: Url = None, key: Key = None, as_json: AsJson = False) -> None:
     """Cancel a job: at once while it waits, between two chunks while it runs."""
     with connect(url, key) as client:
-        _print(client.cancel(job_id), as_json=as_json, short=_line)
+        print_one(client.cancel(job_id), _line, as_json=as_json)
 
 
 def retry(job_id: JobId, url: Url = None, key: Key = None, as_json: AsJson = False) -> None:
     """Queue a failed, canceled or expired job again."""
     with connect(url, key) as client:
-        _print(client.retry(job_id), as_json=as_json, short=_line)
+        print_one(client.retry(job_id), _line, as_json=as_json)
 
 
 def fetch(
@@ -140,8 +124,8 @@ def list_jobs(
     state: Annotated[
         list[str] | None, typer.Option(help=f"Only {', '.join(STATES)}; may be repeated.")
     ] = None,
-    queue: Annotated[str | None, typer.Option()] = None,
-    limit: Annotated[int, typer.Option(help="At most so many.")] = 50,
+    queue: choices.Queue = None,
+    limit: Limit = 50,
     url: Url = None,
     key: Key = None,
     as_json: AsJson = False,
@@ -153,12 +137,7 @@ def list_jobs(
     states = cast(list[State], state or [])
     with connect(url, key) as client:
         found = client.list(states=states, queue=queue, page_size=min(limit, 100))
-        jobs = [job for _, job in zip(range(limit), found, strict=False)]
-    if as_json:
-        print(json.dumps([_document(job) for job in jobs], indent=2))
-        return
-    for job in jobs:
-        print(_line(job))
+        print_list(found, limit, _line, as_json=as_json)
 
 
 def _wait(client: FlashVSRClient, job_id: str, timeout_s: float | None, *, as_json: bool) -> Job:
@@ -177,15 +156,6 @@ def _fetch(
 ) -> None:
     with byte_bar(f"fetching {output.name}", is_shown=_is_shown(as_json)) as update:
         client.download(job_id, output, part=part, overwrite=overwrite, on_progress=update)
-
-
-def _print(job: Job, *, as_json: bool, short: Callable[[Job], str]) -> None:
-    print(json.dumps(_document(job), indent=2) if as_json else short(job))
-
-
-def _document(job: Job) -> dict[str, Any]:
-    document: dict[str, Any] = json.loads(json.dumps(asdict(job), default=str))
-    return document
 
 
 def _line(job: Job) -> str:

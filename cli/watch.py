@@ -1,48 +1,42 @@
 """`flashvsr watch`: prefixes of a bucket whose new objects become jobs."""
 
-import json
 import sys
 from dataclasses import asdict
-from typing import Annotated, Any, Literal, cast
+from typing import Annotated, Literal, cast
 
 import typer
 
+from cli import choices
 from cli.connection import Key, Url, connect
-from cli.sizes import parse_size
+from cli.printing import AsJson, Limit, print_list, print_one
 from client.watch_models import EventState, S3Event, Watch
 
 app = typer.Typer(help="Enlarge whatever is dropped into a bucket.", no_args_is_help=True)
 
 WatchId = Annotated[str, typer.Argument(metavar="WATCH", help="The id that add printed.")]
-AsJson = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 
 
 @app.command()
 def add(
     prefix: Annotated[str, typer.Argument(metavar="PREFIX", help="s3://bucket/folder/")],
-    suffix: Annotated[
-        list[str] | None, typer.Option(help="Only keys that end so; may be repeated.")
-    ] = None,
+    suffixes: choices.Suffixes = None,
     output: Annotated[
         str | None,
         typer.Option(help="Where results go, such as enlarged/{path}/{stem}_x4.mp4"),
     ] = None,
-    on_collision: Annotated[
-        Literal["skip", "fail", "version"] | None,
-        typer.Option(help="Where something lies there; nothing is ever overwritten."),
-    ] = None,
+    on_collision: choices.OnCollision = None,
     existing: Annotated[
         Literal["run", "ignore"] | None, typer.Option(help="What lies there already.")
     ] = None,
-    pipeline: Annotated[Literal["tiny", "full"] | None, typer.Option()] = None,
-    scale: Annotated[int | None, typer.Option(help="2, 3 or 4.", show_default="4")] = None,
-    size: Annotated[str | None, typer.Option(help="Output size instead, as 1920x1080.")] = None,
-    codec: Annotated[Literal["h264", "hevc", "av1"] | None, typer.Option()] = None,
-    bit_depth: Annotated[int | None, typer.Option(help="8 or 10.")] = None,
-    crf: Annotated[int | None, typer.Option()] = None,
-    container: Annotated[Literal["mp4", "mov", "mkv", "webm"] | None, typer.Option()] = None,
-    queue: Annotated[str | None, typer.Option(help="GPU class.")] = None,
-    priority: Annotated[int | None, typer.Option(help="Higher runs earlier.")] = None,
+    pipeline: choices.Pipeline = None,
+    scale: choices.Scale = None,
+    size: choices.OutputSize = None,
+    codec: choices.Codec = None,
+    bit_depth: choices.BitDepth = None,
+    crf: choices.Crf = None,
+    container: choices.Container = None,
+    queue: choices.Queue = None,
+    priority: choices.Priority = None,
     webhook: Annotated[str | None, typer.Option(help="Hears how each job ended.")] = None,
     name: Annotated[str | None, typer.Option(help="For people.")] = None,
     url: Url = None,
@@ -50,27 +44,24 @@ def add(
     as_json: AsJson = False,
 ) -> None:
     """Watch a prefix; prints the watch's id, and its secret on standard error."""
-    width_px, height_px = (None, None) if size is None else parse_size(size)
-    choices = {
-        "pipeline": pipeline, "scale": scale, "width_px": width_px, "height_px": height_px,
-        "codec": codec, "bit_depth": bit_depth, "crf": crf, "container": container,
-        "queue": queue, "priority": priority,
-    }  # fmt: skip
+    parameters = choices.chosen(
+        size=size, pipeline=pipeline, scale=scale, codec=codec, bit_depth=bit_depth, crf=crf,
+        container=container, queue=queue, priority=priority,
+    )  # fmt: skip
     with connect(url, key) as client:
         watch = client.watches.add(
             prefix,
-            suffixes=suffix or (),
-            parameters={name: value for name, value in choices.items() if value is not None},
+            suffixes=suffixes or (),
+            parameters=parameters,
             template=output,
             on_collision=on_collision,
             existing=existing,
             webhook_url=webhook,
             name=name,
         )
+    print_one(watch, lambda watch: watch.id, as_json=as_json)
     if as_json:
-        print(json.dumps(_document(watch), indent=2))
         return
-    print(watch.id)
     print(f"The secret for posted events, shown this once: {watch.secret}", file=sys.stderr)
 
 
@@ -78,12 +69,7 @@ def add(
 def list_watches(url: Url = None, key: Key = None, as_json: AsJson = False) -> None:
     """List watches with their last event and what is wrong with them, newest first."""
     with connect(url, key) as client:
-        watches = list(client.watches.list())
-    if as_json:
-        print(json.dumps([_document(watch) for watch in watches], indent=2))
-        return
-    for watch in watches:
-        print(_line(watch))
+        print_list(client.watches.list(), None, _line, as_json=as_json)
 
 
 @app.command()
@@ -91,7 +77,7 @@ def show(watch_id: WatchId, url: Url = None, key: Key = None, as_json: AsJson = 
     """Show a watch with the counts of its objects and jobs."""
     with connect(url, key) as client:
         watch = client.watches.get(watch_id)
-    print(json.dumps(_document(watch), indent=2) if as_json else _line(watch))
+    print_one(watch, _line, as_json=as_json)
 
 
 @app.command()
@@ -100,7 +86,7 @@ def events(
     state: Annotated[
         list[str] | None, typer.Option(help="Only of this state; may be repeated.")
     ] = None,
-    limit: Annotated[int, typer.Option(help="At most so many.")] = 50,
+    limit: Limit = 50,
     url: Url = None,
     key: Key = None,
     as_json: AsJson = False,
@@ -110,12 +96,7 @@ def events(
         found = client.watches.events(
             watch_id, states=cast(list[EventState], state or []), page_size=min(limit, 200)
         )
-        told = [event for _, event in zip(range(limit), found, strict=False)]
-    if as_json:
-        print(json.dumps([_document(event) for event in told], indent=2))
-        return
-    for event in told:
-        print(_event_line(event))
+        print_list(found, limit, _event_line, as_json=as_json)
 
 
 @app.command()
@@ -131,7 +112,7 @@ def _steering(name: str, verb: str, sentence: str) -> None:
     def steer(watch_id: WatchId, url: Url = None, key: Key = None, as_json: AsJson = False) -> None:
         with connect(url, key) as client:
             watch = getattr(client.watches, verb)(watch_id)
-        print(json.dumps(_document(watch), indent=2) if as_json else _line(watch))
+        print_one(watch, _line, as_json=as_json)
 
     app.command(name, help=sentence)(steer)
 
@@ -139,11 +120,6 @@ def _steering(name: str, verb: str, sentence: str) -> None:
 _steering("pause", "pause", "Make no more jobs until it is resumed.")
 _steering("resume", "resume", "Go on, with what was missed.")
 _steering("scan", "list_now", "Have the prefix listed now, for what no event told of.")
-
-
-def _document(found: Watch | S3Event) -> dict[str, Any]:
-    document: dict[str, Any] = json.loads(json.dumps(asdict(found), default=str))
-    return document
 
 
 def _line(watch: Watch) -> str:
