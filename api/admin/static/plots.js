@@ -15,7 +15,16 @@ const UNITS = {
 
 const charts = new Map();
 const root = document.getElementById("charts");
-const color = (name) => getComputedStyle(document.documentElement).getPropertyValue(name).trim();
+
+// As the page draws it: a variable itself still says what it is in either theme.
+function color(name) {
+  const sample = document.createElement("span");
+  sample.style.color = `var(${name})`;
+  root.append(sample);
+  const drawn = getComputedStyle(sample).color;
+  sample.remove();
+  return drawn;
+}
 
 function options(chart, width) {
   const axis = { stroke: color("--soft"), grid: { stroke: color("--line"), width: 1 }, ticks: { show: false }, font: "12px system-ui" };
