@@ -4,6 +4,8 @@ import { isLive } from "./live.js";
 const EVERY_MS = 30000;
 const DASHES = [[], [6, 4], [2, 3], [10, 3, 2, 3], [12, 5], [4, 2]];
 const thousands = new Intl.NumberFormat(undefined, { maximumFractionDigits: 1 });
+const clock = new Intl.DateTimeFormat(undefined, { hour: "2-digit", minute: "2-digit" });
+const day = new Intl.DateTimeFormat(undefined, { day: "numeric", month: "short" });
 const UNITS = {
   count: (v) => thousands.format(v),
   per_hour: (v) => `${thousands.format(v)}/h`,
@@ -26,6 +28,12 @@ function color(name) {
   return drawn;
 }
 
+// As the viewer writes times; a day is named where it begins.
+function when(seconds) {
+  const at = new Date(seconds * 1000);
+  return (at.getHours() || at.getMinutes() ? clock : day).format(at);
+}
+
 function options(chart, width) {
   const axis = { stroke: color("--soft"), grid: { stroke: color("--line"), width: 1 }, ticks: { show: false }, font: "12px system-ui" };
   return {
@@ -34,7 +42,7 @@ function options(chart, width) {
     legend: { show: false },
     cursor: { y: false },
     scales: { y: { range: (_, low, high) => [0, chart.unit === "share" ? 1 : high > 0 ? high * 1.1 : 1] } },
-    axes: [axis, { ...axis, size: 72, values: (_, ticks) => ticks.map(UNITS[chart.unit]) }],
+    axes: [{ ...axis, values: (_, ticks) => ticks.map(when) }, { ...axis, size: 72, values: (_, ticks) => ticks.map(UNITS[chart.unit]) }],
     series: [{}, ...chart.lines.map((line, index) => ({
       label: line.label,
       stroke: color(`--series-${(index % 6) + 1}`),
