@@ -10,6 +10,7 @@ from pathlib import Path
 
 import httpx2
 
+from tests.patience import PATIENCE_S
 from tests.servers.process import free_port
 
 
@@ -60,7 +61,7 @@ def test_the_first_start_prints_a_link_that_lets_one_person_in(
                 if "Uvicorn running" in line:
                     break
             (link,) = re.findall(r"http://\S+/admin/first\?token=\S+", "".join(said))
-            with httpx2.Client() as http:
+            with httpx2.Client(timeout=PATIENCE_S) as http:
                 assert "Welcome" in http.get(link).text
                 address = link.partition("/admin")[0]
                 fields = {

@@ -7,6 +7,7 @@ import httpx2
 import pytest
 
 from jobs.storage.interface import PART_BYTES
+from tests import web
 from tests.admin.browser import Browser
 from tests.admin.conftest import sign_in
 from tests.api.conftest import MakeWorld
@@ -34,7 +35,7 @@ def announced(browser: Browser, **fields: str) -> dict[str, Any]:
 
 def send(world: World, request: dict[str, Any], body: bytes) -> None:
     url = httpx2.URL(world.url).join(request["url"])
-    assert httpx2.put(url, content=body, headers=request["headers"]).status_code == 200
+    assert web.put(url, content=body, headers=request["headers"]).status_code == 200
 
 
 def test_a_small_file_becomes_a_job(world: World, admin: Browser, alice: Tenant) -> None:

@@ -110,7 +110,7 @@ def test_a_long_poll_wakes_at_the_change(world: World, alice: Tenant) -> None:
     started = time.monotonic()
     answer = alice.http.get(here, params={"wait": 20}, headers={"If-None-Match": etag})
     assert answer.json()["state"] == "running"
-    assert 0.4 < time.monotonic() - started < 5
+    assert 0.4 < time.monotonic() - started < 15
 
 
 def test_a_long_poll_ends_after_its_time(embedded: World) -> None:
@@ -120,7 +120,7 @@ def test_a_long_poll_ends_after_its_time(embedded: World) -> None:
     started = time.monotonic()
     answer = alice.http.get(here, params={"wait": 0.5}, headers={"If-None-Match": etag})
     assert answer.status_code == 304
-    assert 0.4 < time.monotonic() - started < 3
+    assert 0.4 < time.monotonic() - started < 15
     alice.http.post(f"{here}/cancel")
     answer = alice.http.get(here, params={"wait": 20})
     assert answer.json()["state"] == "canceled", "an ended job is not waited for"

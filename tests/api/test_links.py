@@ -9,6 +9,7 @@ import pytest
 
 from api.routes import objects
 from jobs.storage.local import LocalStorage
+from tests import web
 from tests.api.world import World
 
 BODY = bytes(range(256)) * 100
@@ -31,22 +32,22 @@ def link(embedded: World, store: LocalStorage) -> str:
 
 
 def test_a_link_gives_the_file_as_it_was_signed(link: str) -> None:
-    answer = httpx2.get(link)
+    answer = web.get(link)
     assert (answer.status_code, answer.content) == (200, BODY)
     assert answer.headers["content-type"] == "video/mp4"
     assert "%C3%BCbung.mp4" in answer.headers["content-disposition"]
     assert "sandbox" in answer.headers["content-security-policy"]
-    head = httpx2.head(link)
+    head = web.head(link)
     assert (head.status_code, head.headers["content-length"]) == (200, str(len(BODY)))
 
 
 def test_ranges_are_served(link: str) -> None:
-    part = httpx2.get(link, headers={"Range": "bytes=100-199"})
+    part = web.get(link, headers={"Range": "bytes=100-199"})
     assert (part.status_code, part.content) == (206, BODY[100:200])
     assert part.headers["content-range"] == f"bytes 100-199/{len(BODY)}"
-    assert httpx2.get(link, headers={"Range": "bytes=25500-"}).content == BODY[25500:]
-    assert httpx2.get(link, headers={"Range": "bytes=99999-"}).status_code == 416
-    assert httpx2.get(link, headers={"Range": "bytes=nonsense"}).status_code == 400
+    assert web.get(link, headers={"Range": "bytes=25500-"}).content == BODY[25500:]
+    assert web.get(link, headers={"Range": "bytes=99999-"}).status_code == 416
+    assert web.get(link, headers={"Range": "bytes=nonsense"}).status_code == 400
 
 
 def test_a_changed_link_is_refused(link: str, store: LocalStorage) -> None:
@@ -58,16 +59,16 @@ def test_a_changed_link_is_refused(link: str, store: LocalStorage) -> None:
         link.partition("?")[0],
     ]
     for each in changed:
-        answer = httpx2.get(each)
+        answer = web.get(each)
         assert (answer.status_code, answer.json()["code"]) == (403, "link_invalid"), each
-    answer = httpx2.put(link, content=b"mine now")
+    answer = web.put(link, content=b"mine now")
     assert (answer.status_code, answer.json()["code"]) == (403, "link_invalid")
-    assert httpx2.get(link).content == BODY
+    assert web.get(link).content == BODY
 
 
 def test_an_expired_link_is_refused(store: LocalStorage, link: str) -> None:
     late = store.sign_get("results/job_1/1/result.mp4", expires_s=-1)
-    answer = httpx2.get(late)
+    answer = web.get(late)
     assert (answer.status_code, "expired" in answer.json()["detail"]) == (403, True)
 
 
@@ -96,10 +97,10 @@ def test_a_body_of_another_size_leaves_nothing(store: LocalStorage) -> None:
     request = store.sign_put("uploads/u/source", size_bytes=5, content_type="a/b", expires_s=60)
 
     def chunked(body: bytes) -> httpx2.Response:
-        return httpx2.put(request.url, content=iter([body]), headers=request.headers)
+        return web.put(request.url, content=iter([body]), headers=request.headers)
 
     for body in (b"1234", b"123456"):
-        assert httpx2.put(request.url, content=body).status_code == 422
+        assert web.put(request.url, content=body).status_code == 422
         assert chunked(body).json()["code"] == "object_damaged"
     assert store.head("uploads/u/source") is None
     assert chunked(b"12345").status_code == 200

@@ -8,6 +8,7 @@ import pytest
 from jobs.api_key import KeyLimits
 from jobs.errors import UploadNotFoundError
 from jobs.storage.interface import PART_BYTES
+from tests import web
 from tests.api.conftest import MakeWorld
 from tests.api.world import Tenant, World
 
@@ -23,9 +24,7 @@ def test_a_small_file_is_sent_with_one_request(world: World, alice: Tenant) -> N
     upload = announce(alice, content_type="video/mp4").json()
     assert (upload["state"], upload["part_count"]) == ("pending", None)
     request = upload["request"]
-    sent = httpx2.request(
-        request["method"], request["url"], content=FILM, headers=request["headers"]
-    )
+    sent = web.request(request["method"], request["url"], content=FILM, headers=request["headers"])
     assert sent.status_code == 200
     proof = {"sha256": hashlib.sha256(FILM).hexdigest()}
     done = alice.http.post(upload["links"]["complete"], json=proof)
@@ -49,7 +48,7 @@ def test_a_large_file_is_sent_in_parts(world: World, alice: Tenant) -> None:
     assert upload["parts_arrived"] == []
     for part in reversed([*first["parts"], *rest["parts"]]):
         piece = body[part["offset_bytes"] :][: part["size_bytes"]]
-        sent = httpx2.put(part["request"]["url"], content=piece, headers=part["request"]["headers"])
+        sent = web.put(part["request"]["url"], content=piece, headers=part["request"]["headers"])
         assert sent.status_code == 200, sent.text
         known = alice.http.get(upload["links"]["self"]).json()
         assert known["parts_arrived"] == list(range(part["number"], 3))
@@ -71,7 +70,7 @@ def test_nothing_sent_cannot_be_completed(alice: Tenant) -> None:
 def test_a_wrong_size_is_refused_and_removed(world: World, alice: Tenant) -> None:
     upload = announce(alice).json()
     request = upload["request"]
-    sent = httpx2.put(request["url"], content=FILM[:-3], headers=request["headers"])
+    sent = web.put(request["url"], content=FILM[:-3], headers=request["headers"])
     if world.is_local:
         assert (sent.status_code, sent.json()["code"]) == (422, "object_damaged")
     answer = alice.http.post(upload["links"]["complete"])
@@ -85,7 +84,7 @@ def test_a_wrong_size_is_refused_and_removed(world: World, alice: Tenant) -> Non
 def test_a_wrong_sha256_is_refused_and_removed(world: World, alice: Tenant) -> None:
     upload = announce(alice).json()
     request = upload["request"]
-    httpx2.put(request["url"], content=FILM, headers=request["headers"])
+    web.put(request["url"], content=FILM, headers=request["headers"])
     answer = alice.http.post(upload["links"]["complete"], json={"sha256": "0" * 64})
     assert (answer.status_code, answer.json()["code"]) == (422, "object_damaged")
     assert world.storage.head(f"uploads/{upload['id']}/source") is None

@@ -12,6 +12,7 @@ import httpx2
 import pytest
 
 from jobs.api_key import KeyLimits
+from tests import web
 from tests.api.world import Tenant, World, settings_of
 from tests.servers.postgres import PostgresServer
 from tests.servers.s3 import REGION, S3Server
@@ -45,7 +46,7 @@ class Bucket:
             "s3": {"bucket": {"name": self.name}, "object": {"key": key, "sequencer": "0A"}},
         }
         body = {"EventName": "s3:ObjectCreated:Put", "Records": [record]}
-        return httpx2.post(f"{self.world.url}/v1/events/s3", json=body, headers=headers, auth=auth)
+        return web.post(f"{self.world.url}/v1/events/s3", json=body, headers=headers, auth=auth)
 
 
 @pytest.fixture
@@ -152,10 +153,10 @@ def test_what_is_posted_must_be_an_event(bucket: Bucket) -> None:
     headers = {"X-FlashVSR-Event-Secret": bucket.add()["secret"]}
     address = f"{bucket.world.url}/v1/events/s3"
     for body in (b"", b"{", b"[1]", b'{"a": 1}', b"\xff"):
-        answer = httpx2.post(address, content=body, headers=headers)
+        answer = web.post(address, content=body, headers=headers)
         assert (answer.status_code, answer.json()["code"]) == (422, "event_invalid"), body
     test = json.dumps({"Event": "s3:TestEvent"}).encode()
-    assert httpx2.post(address, content=test, headers=headers).json()["events"] == 0
+    assert web.post(address, content=test, headers=headers).json()["events"] == 0
 
 
 @pytest.mark.parametrize(

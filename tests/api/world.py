@@ -18,6 +18,8 @@ from jobs.database import Database
 from jobs.job import Job, JobResult, Progress
 from jobs.repository.claims import Lease
 from jobs.storage import Storage
+from tests import web
+from tests.patience import PATIENCE_S
 from tests.servers.process import free_port
 
 FILMS = KeyLimits(input_prefixes=("s3://films/",))
@@ -38,7 +40,7 @@ class Tenant:
         assert created.status_code == 201, created.text
         upload = created.json()
         request = upload["request"]
-        sent = httpx2.put(request["url"], content=body, headers=request["headers"])
+        sent = web.put(request["url"], content=body, headers=request["headers"])
         assert sent.status_code == 200, sent.text
         assert self.http.post(upload["links"]["complete"]).status_code == 200
         found: str = upload["id"]
@@ -101,7 +103,7 @@ class World:
         return Tenant(http, new.secret, new.key.actor)
 
     def client(self, headers: dict[str, str] | None = None) -> httpx2.Client:
-        http = httpx2.Client(base_url=self.url, headers=headers, timeout=30)
+        http = httpx2.Client(base_url=self.url, headers=headers, timeout=PATIENCE_S)
         self._opened.append(http)
         return http
 

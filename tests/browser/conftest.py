@@ -10,6 +10,7 @@ import pytest
 
 from tests import clips
 from tests.browser.service import Service
+from tests.patience import PATIENCE_S
 from tests.servers.process import missing
 
 if TYPE_CHECKING:
@@ -30,7 +31,7 @@ def chromium() -> Iterator["Browser"]:
         missing("Chromium", "apt-get install chromium")
     from playwright.sync_api import expect, sync_playwright
 
-    expect.set_options(timeout=30_000)
+    expect.set_options(timeout=PATIENCE_S * 1000)
     with sync_playwright() as playwright:
         # Its sandbox needs rights that containers do not give.
         browser = playwright.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox"])
@@ -76,7 +77,7 @@ def open_context(chromium: "Browser") -> Iterator[Callable[..., "BrowserContext"
     def open_one(**options: object) -> "BrowserContext":
         chosen = {"viewport": {"width": 1280, "height": 900}, **options}
         context = chromium.new_context(**chosen)  # type: ignore[arg-type]
-        context.set_default_timeout(30_000)
+        context.set_default_timeout(PATIENCE_S * 1000)
         context.on("weberror", lambda error: errors.append(str(error.error)))
         context.on("dialog", refuse)
         context.on("console", note)

@@ -18,6 +18,7 @@ from jobs.storage import Storage, open_storage
 from jobs.tables import QueueRow
 from jobs.user import Role, hash_password
 from tests.cli.command import FLASHVSR
+from tests.patience import PATIENCE_S
 from tests.servers.process import free_port
 
 PASSWORD = "correct horse battery"
@@ -25,7 +26,6 @@ UNSERVED = "unserved"
 VIEWED = "viewed"
 """Queues from which no worker takes anything."""
 
-START_S = 60.0
 _EMBEDDED = ("DATABASE_URL", "BROKER_URL", "STORAGE_URL", "FLASHVSR_API_KEY")
 SLOWLY = {"FLASHVSR_STUB_CHUNKS": "12", "FLASHVSR_STUB_CHUNK_S": "0.2"}
 """A job takes some seconds, so that one can watch it."""
@@ -55,7 +55,7 @@ class Service:
                  *("--data-dir", folder), *("--weights", weights)],
                 env=environment, stdout=out, stderr=out,
             )  # fmt: skip
-        deadline = time.monotonic() + START_S
+        deadline = time.monotonic() + PATIENCE_S
         while "listens on" not in log.read_text():
             if process.poll() is not None or time.monotonic() > deadline:
                 process.kill()

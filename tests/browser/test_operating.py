@@ -11,7 +11,7 @@ from jobs.job import Reason
 from jobs.request import JobRequest
 from tests.browser.conftest import SignIn
 from tests.browser.service import PASSWORD, UNSERVED, Service
-from tests.browser.test_submit import until
+from tests.patience import wait_until
 
 if TYPE_CHECKING:
     from playwright.sync_api import BrowserContext
@@ -134,9 +134,9 @@ def test_a_queue_is_paused_and_resumed(service: Service, sign_in: SignIn) -> Non
 
     row = page.get_by_role("row").filter(has_text=UNSERVED)
     row.get_by_role("button", name="Pause").click()
-    until(is_paused, "the queue must be paused")
+    wait_until(is_paused, "the queue must be paused")
     row.get_by_role("button", name="Resume").click()
-    until(lambda: not is_paused(), "the queue must be resumed")
+    wait_until(lambda: not is_paused(), "the queue must be resumed")
 
 
 def test_a_worker_is_drained_and_taken_back(service: Service, sign_in: SignIn) -> None:

@@ -3,14 +3,13 @@
 import base64
 import os
 import re
-import time
-from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from jobs.storage.interface import PART_BYTES
 from tests.browser.conftest import SignIn
 from tests.browser.service import Service
+from tests.patience import wait_until
 
 if TYPE_CHECKING:
     from playwright.sync_api import Page, Request
@@ -34,13 +33,6 @@ def job_id_of(page: "Page") -> str:
     found = re.search(r"/jobs/(job_\w{26})$", page.url)
     assert found, page.url
     return found[1]
-
-
-def until(condition: Callable[[], bool], what: str, timeout_s: float = 40) -> None:
-    deadline = time.monotonic() + timeout_s
-    while not condition():
-        assert time.monotonic() < deadline, what
-        time.sleep(0.05)
 
 
 def test_from_a_dropped_clip_to_the_viewer(service: Service, sign_in: SignIn, clip: Path) -> None:
@@ -71,7 +63,7 @@ def test_from_a_dropped_clip_to_the_viewer(service: Service, sign_in: SignIn, cl
             seen.add(bar.first.get_attribute("value"))
         return len(seen) > 2 or service.job(job.id).state == "succeeded"
 
-    until(progressed, "no progress was shown")
+    wait_until(progressed, "no progress was shown")
     assert len(seen - {"0", "0.0"}) >= 1, seen
     page.locator("#viewer .viewer-body").wait_for()
     assert page.evaluate("window.wasNotReloaded") is True
@@ -122,7 +114,9 @@ def test_a_broken_upload_goes_on_where_it_stopped(
 
     page.route("**/objects/**", hold)
     page.set_input_files("#file", film)
-    until(lambda: page.locator("#file-status").inner_text().startswith("3"), "two parts must come")
+    wait_until(
+        lambda: page.locator("#file-status").inner_text().startswith("3"), "two parts must come"
+    )
     page.get_by_role("button", name="Pause").click()
     expect(page.locator("#file-status")).to_contain_text("Paused")
     expect(page.get_by_role("button", name="Go on")).to_be_focused()

@@ -14,7 +14,7 @@ from jobs.request import JobRequest
 from tests import clips
 from tests.browser.conftest import SignIn
 from tests.browser.service import VIEWED, Service
-from tests.browser.test_submit import until
+from tests.patience import wait_until
 
 if TYPE_CHECKING:
     from playwright.sync_api import Locator, Page
@@ -146,23 +146,23 @@ def test_both_films_keep_one_time(
     viewer = open_viewer(page, add_job(clip, enlarged))
     assert films(viewer)["sizes"] == [640, 320]
     viewer.get_by_role("button", name="Play").click()
-    until(lambda: bool(films(viewer)["at"] > 0.3), "the films must play")
+    wait_until(lambda: bool(films(viewer)["at"] > 0.3), "the films must play")
     # Someone else's seeking, or a slow decoder: the second film is brought back.
     viewer.evaluate("each => { each.films.other.currentTime = 0 }")
-    until(lambda: abs(films(viewer)["drift"]) < 0.06, "the films must come together again")
-    until(lambda: not any(films(viewer)["playing"]), "the films must end")
+    wait_until(lambda: abs(films(viewer)["drift"]) < 0.06, "the films must come together again")
+    wait_until(lambda: not any(films(viewer)["playing"]), "the films must end")
     stage = viewer.locator(".stage")
     viewer.evaluate("each => each.films.seek(1)")
     stage.focus()
     frame = films(viewer)["frame"]
     for key, moved in ((".", 1), (".", 2), (",", 1), ("ArrowRight", 1)):
         page.keyboard.press(key)
-        until(lambda moved=moved: films(viewer)["frame"] == frame + moved, f"{key}")  # type: ignore[misc]
-    until(lambda: abs(films(viewer)["drift"]) < 0.001, "standing, both show the same frame")
+        wait_until(lambda moved=moved: films(viewer)["frame"] == frame + moved, f"{key}")  # type: ignore[misc]
+    wait_until(lambda: abs(films(viewer)["drift"]) < 0.001, "standing, both show the same frame")
     page.keyboard.press("Space")
-    until(lambda: all(films(viewer)["playing"]), "space plays")
+    wait_until(lambda: all(films(viewer)["playing"]), "space plays")
     page.keyboard.press("Space")
-    until(lambda: not any(films(viewer)["playing"]), "space stops")
+    wait_until(lambda: not any(films(viewer)["playing"]), "space stops")
 
 
 def test_zoom_and_pan(sign_in: SignIn, add_job: AddJob, clip: Path, enlarged: Path) -> None:
@@ -214,7 +214,7 @@ def test_what_does_not_play_is_shown_by_the_preview(
     assert shape is not None
     assert shape["width"] / shape["height"] == pytest.approx(16 / 9, abs=0.02)
     viewer.get_by_role("button", name="Play").click()
-    until(lambda: bool(films(viewer)["at"] > 0.2), "the preview must play")
+    wait_until(lambda: bool(films(viewer)["at"] > 0.2), "the preview must play")
     # Without a preview there is at least the reason.
     viewer = open_viewer(page, add_job(clip, hevc))
     expect(viewer.get_by_role("status").first).to_contain_text("Download it to play it")
@@ -231,7 +231,7 @@ def test_a_removed_input_is_said(sign_in: SignIn, add_job: AddJob, clip: Path) -
         "The input is not there any more, so this is the result alone.", timeout=5000
     )
     viewer.get_by_role("button", name="Play").click()
-    until(lambda: bool(films(viewer)["at"] > 0.2), "the result must play")
+    wait_until(lambda: bool(films(viewer)["at"] > 0.2), "the result must play")
 
 
 def test_the_line_moves_by_touch(

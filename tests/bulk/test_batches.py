@@ -9,8 +9,8 @@ import pytest
 
 from jobs.placement import Output
 from tests.bulk.world import APART, BESIDE, BulkWorld
+from tests.patience import wait_until
 from tests.worker.test_sweep import Receiver
-from tests.worker.world import wait_until
 
 
 def test_a_prefix_is_enlarged_and_reported(world: BulkWorld) -> None:
@@ -57,7 +57,7 @@ def test_each_object_once_although_everything_is_killed(farm: BulkWorld) -> None
         sweeper.kill()
         workers.insert(0, farm.start_worker(f"w{done}", **settings))
         sweeper = farm.start_sweeper(f"sweeper-{done}", **settings)
-    farm.wait_for_batch(batch, timeout_s=120)
+    farm.wait_for_batch(batch)
     assert farm.counts(batch).succeeded == count
     versions = farm.client.list_object_versions(Bucket=farm.bucket, Prefix="out/")["Versions"]
     outputs = [found["Key"] for found in versions if "flashvsr-" not in found["Key"]]

@@ -22,8 +22,9 @@ from jobs.storage import open_storage
 from jobs.storage.buckets import Buckets
 from jobs.tables import OutboxRow
 from tests.clock import pass_time
+from tests.patience import wait_until
 from tests.servers.s3 import S3Server
-from tests.worker.world import PATIENT, World, wait_until
+from tests.worker.world import PATIENT, World
 from worker.bulk.keeper import BatchKeeper
 from worker.settings import SweeperSettings
 
@@ -111,12 +112,9 @@ class BulkWorld(World):
         with self.database.reading() as rows:
             return rows.batches.lines(batch, **which)
 
-    def wait_for_batch(
-        self, batch: Batch, state: BatchState = "completed", timeout_s: float = 60.0
-    ) -> Batch:
+    def wait_for_batch(self, batch: Batch, state: BatchState = "completed") -> Batch:
         wait_until(
             lambda: self.batch(batch).state in BATCH_ENDED | {state},
-            timeout_s,
             lambda: self.describe_batch(batch),
         )
         found = self.batch(batch)
@@ -126,7 +124,6 @@ class BulkWorld(World):
     def wait_for_lines(self, batch: Batch, succeeded: int) -> None:
         wait_until(
             lambda: self.counts(batch).succeeded > succeeded,
-            60,
             lambda: self.describe_batch(batch),
         )
 

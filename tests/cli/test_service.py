@@ -6,7 +6,6 @@ import re
 import signal
 import socket
 import subprocess
-import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -17,6 +16,7 @@ import pytest
 from tests import clips
 from tests.cli.command import FLASHVSR, one_sentence
 from tests.media.looks import packets_md5, shown_at, video_stream
+from tests.patience import wait_until
 
 
 @dataclass(frozen=True)
@@ -136,10 +136,7 @@ def test_what_was_begun_goes_on_after_a_restart(random_weights: Path, tmp_path: 
         assert re.search(r"FLASHVSR_API_KEY=fvsr_\w+", first.said)
         key = first.environment["FLASHVSR_API_KEY"]
         job_id = first.flashvsr("submit", source).stdout.strip()
-        deadline = time.monotonic() + 60
-        while first.job(job_id)["state"] != "running":
-            assert time.monotonic() < deadline
-            time.sleep(0.1)
+        wait_until(lambda: first.job(job_id)["state"] == "running")
     with service(tmp_path / "data", random_weights, key) as second:
         output = tmp_path / "large.mp4"
         second.flashvsr("wait", job_id)

@@ -15,6 +15,7 @@ from tests import clips
 from tests.cli.command import FLASHVSR, flashvsr
 from tests.conftest import DATA
 from tests.media.looks import ffprobe, packets_md5, shown_at, video_stream
+from tests.patience import wait_until
 
 SHARED = Path(__file__).parents[3] / "shared" / "clips"
 REAL = ["bikes.mp4", "carphone_pristine.mp4", "car-detection.mp4", "vtest.avi"]
@@ -128,14 +129,15 @@ def test_memory_does_not_grow_with_the_number_of_frames(
     random_weights: Path, tmp_path: Path
 ) -> None:
     peaks = {}
-    for frames in (100, 2000):
-        source = clips.plain(tmp_path / f"{frames}.mp4", frames=frames)
+    for frames in (100, 700):
+        source = clips.plain(tmp_path / f"{frames}.mp4", size="128x96", frames=frames)
         output = tmp_path / f"{frames}_x2.mp4"
         arguments = ("--scale", "2", "--preset", "ultrafast", "--json")
         done = flashvsr("upscale", source, output, "--weights", random_weights, *arguments)
         assert counted_frames(output) == frames
         peaks[frames] = json.loads(done.stdout)["peak_memory_bytes"]
-    assert peaks[2000] <= peaks[100] * 1.05
+    # The frames alone, if they were kept as they come out, would be 88 MB more.
+    assert peaks[700] <= peaks[100] * 1.05, peaks
 
 
 def test_the_full_pipeline(random_weights: Path, tmp_path: Path) -> None:
@@ -181,10 +183,8 @@ def test_an_interruption_leaves_nothing(
         stderr=subprocess.PIPE,
         text=True,
     ) as process:
-        deadline = time.monotonic() + 60
-        while len(list(tmp_path.iterdir())) < 2:  # the partial output
-            assert time.monotonic() < deadline, "no work was begun"
-            time.sleep(0.05)
+        # The second file is the partial output.
+        wait_until(lambda: len(list(tmp_path.iterdir())) == 2)
         time.sleep(2)
         process.send_signal(sent)
         _, stderr = process.communicate(timeout=60)

@@ -3,7 +3,6 @@
 import json
 import signal
 import subprocess
-import time
 from collections import Counter
 from pathlib import Path
 
@@ -13,6 +12,7 @@ from cli.video_folder import JOURNAL
 from tests import clips
 from tests.cli.command import FLASHVSR, flashvsr, one_sentence
 from tests.media.looks import shown_at
+from tests.patience import wait_until
 
 
 def run(
@@ -73,11 +73,9 @@ def test_a_run_that_was_killed_is_taken_up(
         [FLASHVSR, "upscale", films, target, "--weights", random_weights, "--scale", "2"],
         stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
     ) as process:  # fmt: skip
-        deadline = time.monotonic() + 60
-        while not any(path.stat().st_size for path in target.glob("deep er/.ü z.mp4.partial-*")):
-            assert process.poll() is None
-            assert time.monotonic() < deadline
-            time.sleep(0.02)
+        partial = "deep er/.ü z.mp4.partial-*"
+        wait_until(lambda: any(path.stat().st_size for path in target.glob(partial)), poll_s=0.02)
+        assert process.poll() is None
         process.send_signal(signal.SIGKILL)
     before = files_in(target)
     clips.plain(films / "deep er" / "ü z.mp4", size="128x96", frames=12)

@@ -1,7 +1,6 @@
 """What most tests do on the way, each in a transaction of its own, as the processes do it."""
 
-import time
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 
 from sqlalchemy import insert, select, text
 
@@ -101,10 +100,3 @@ def multiply(database_url: str, job_id: str, count: int, **values: Sequence[obje
         connection.execute(text("ANALYZE"))
     engine.dispose()
     return [copy["id"] for copy in copies]
-
-
-def wait_until(is_so: Callable[[], object], timeout_s: float = 5.0) -> None:
-    deadline = time.monotonic() + timeout_s
-    while not is_so():
-        assert time.monotonic() < deadline, "it never came"
-        time.sleep(0.02)

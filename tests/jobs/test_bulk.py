@@ -14,7 +14,8 @@ from jobs.repository.failures import pattern_of
 from jobs.repository.job_lists import JobFilter
 from jobs.request import JobRequest
 from tests.jobs.conftest import World
-from tests.jobs.steps import claim, film, read, submit, succeed, take, uploaded, wait_until
+from tests.jobs.steps import claim, film, read, submit, succeed, take, uploaded
+from tests.patience import wait_until
 
 FAILED = JobFilter(states=("failed",))
 ALL = JobFilter()

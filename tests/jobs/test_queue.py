@@ -45,7 +45,7 @@ def test_a_broker_that_is_gone_is_said_quickly_and_used_again_when_it_is_back(
         began = time.monotonic()
         with pytest.raises(BrokerUnavailableError):
             bell.ring(queue)
-        assert time.monotonic() - began < 5
+        assert time.monotonic() - began < 30
     finally:
         redis.start()
     bell.ring(queue)
@@ -72,7 +72,7 @@ def test_a_local_bell_wakes_who_waits() -> None:
     began = time.monotonic()
 
     def wait() -> None:
-        bell.wait(10)
+        bell.wait(60)
         woken.append(time.monotonic() - began)
 
     thread = threading.Thread(target=wait)
@@ -80,7 +80,7 @@ def test_a_local_bell_wakes_who_waits() -> None:
     time.sleep(0.1)
     bell.ring("a100")
     thread.join()
-    assert 0.1 <= woken[0] < 5
+    assert 0.1 <= woken[0] < 30
 
 
 def test_a_ring_while_nobody_waits_is_not_missed() -> None:
@@ -88,8 +88,8 @@ def test_a_ring_while_nobody_waits_is_not_missed() -> None:
     heard = bell.wait(0)
     bell.ring("a100")
     began = time.monotonic()
-    heard = bell.wait(10, heard)
-    assert time.monotonic() - began < 5
+    heard = bell.wait(60, heard)
+    assert time.monotonic() - began < 30
     assert bell.wait(0.01, heard) == heard
 
 

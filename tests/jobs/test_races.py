@@ -22,8 +22,8 @@ from tests.jobs.steps import (
     multiply,
     succeed,
     try_claim,
-    wait_until,
 )
+from tests.patience import wait_until
 
 
 def submit_many(database: Database, actors: Sequence[Actor], count: int) -> list[str]:
@@ -135,7 +135,7 @@ def test_crashes_and_zombies_among_the_workers(
     for thread in threads:
         thread.start()
     try:
-        wait_until(ended, 30)
+        wait_until(ended)
     finally:
         is_over.set()
         for thread in threads:

@@ -15,7 +15,8 @@ from jobs.errors import (
 )
 from jobs.job import JobLimits
 from jobs.request import JobRequest
-from tests.jobs.steps import claim, film, make_actor, read, submit, take, uploaded, wait_until
+from tests.jobs.steps import claim, film, make_actor, read, submit, take, uploaded
+from tests.patience import wait_until
 
 
 def test_a_submitted_job_waits_with_everything_it_was_given(

@@ -11,6 +11,7 @@ from media.open import open_sink, open_source
 from media.prefetch import BackgroundSink, Prefetch
 from tests import clips
 from tests.media.looks import packets_md5, shown_at
+from tests.patience import wait_until
 
 
 def threads() -> set[str]:
@@ -33,9 +34,7 @@ def test_it_runs_ahead_but_not_further_than_asked() -> None:
     with Prefetch(count(), depth=4) as items:
         stream = iter(items)
         assert next(stream) == 0
-        deadline = time.monotonic() + 5
-        while len(made) < 6 and time.monotonic() < deadline:
-            time.sleep(0.01)
+        wait_until(lambda: len(made) >= 6)
         time.sleep(0.1)
         # One consumed, four queued, one in hand.
         assert len(made) == 6

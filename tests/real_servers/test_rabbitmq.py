@@ -13,8 +13,9 @@ from kombu.connection import Connection
 
 from jobs.errors import BrokerUnavailableError
 from jobs.queue import TASK, broker_queue, open_bell
+from tests.patience import wait_until
 from tests.servers.rabbitmq import RabbitServer
-from tests.worker.world import LEASE_S, World, wait_until
+from tests.worker.world import World
 
 pytestmark = [pytest.mark.heavy, pytest.mark.timeout(300)]
 
@@ -76,7 +77,7 @@ class TestBell:
         bell = open_bell(rabbitmq.url)
         for _ in range(3):
             bell.ring(queue)
-        wait_until(lambda: waiting(rabbitmq, queue) == 0, 5)
+        wait_until(lambda: waiting(rabbitmq, queue) == 0)
         bell.close()
 
     def test_gone_and_back(self, rabbitmq: RabbitServer, queue: str) -> None:
@@ -161,7 +162,7 @@ class TestWorkers:
             rabbitmq.start()
         after = rabbit_farm.submit()
         for job_id in [*meanwhile, after]:
-            rabbit_farm.wait_for(job_id, timeout_s=60)
+            rabbit_farm.wait_for(job_id)
         everything = [*before, running, *meanwhile, after]
         assert all(rabbit_farm.outcomes(job_id) == ["succeeded"] for job_id in everything)
         rabbit_farm.assert_clean()
@@ -179,7 +180,7 @@ class TestWorkers:
             rabbitmq.start()
         worker.join()
         rabbit_farm.start_sweeper()
-        rabbit_farm.wait_for(early, timeout_s=60)
+        rabbit_farm.wait_for(early)
         assert rabbit_farm.outcomes(early) == ["succeeded"]
 
     def test_a_terminated_worker_gives_its_job_back(self, rabbit_farm: World) -> None:
@@ -189,7 +190,7 @@ class TestWorkers:
         rabbit_farm.start_worker("w2")
         first.terminate()
         # No sweeper runs: that the other one hears of it is the bell's work.
-        job = rabbit_farm.wait_for(job_id, timeout_s=10)
+        job = rabbit_farm.wait_for(job_id)
         assert rabbit_farm.outcomes(job_id) == ["given_back", "succeeded"]
         assert job.attempts_used == 0
         assert first.wait() == 0
@@ -203,7 +204,7 @@ class TestWorkers:
         rabbit_farm.start_worker("w2")
         rabbit_farm.start_sweeper()
         first.kill()
-        rabbit_farm.wait_for(job_id, timeout_s=LEASE_S + 10)
+        rabbit_farm.wait_for(job_id)
         assert rabbit_farm.outcomes(job_id) == ["lost", "succeeded"]
         assert [a.worker_id for a in rabbit_farm.attempts(job_id)] == ["w1:0", "w2:0"]
         # The next process of that name clears up the files that were left.

@@ -11,9 +11,9 @@ import pytest
 from jobs.api_key import KeyLimits
 from tests.api.world import World as Api
 from tests.api.world import settings_of
+from tests.patience import wait_until
 from tests.servers.postgres import PostgresServer
 from tests.servers.radosgw import CREDENTIALS, REGION, RadosGateway
-from tests.worker.world import wait_until
 
 pytestmark = [pytest.mark.heavy, pytest.mark.timeout(300)]
 
@@ -54,14 +54,14 @@ def test_ceph_posts_and_the_key_is_the_one_in_the_bucket(
         return sorted(job["request"]["input_url"] for job in found)
 
     expected = sorted(f"s3://{bucket}/{key}" for key in [*KEYS, "in/parts.mp4"])
-    wait_until(lambda: jobs() == expected, 20, lambda: str(jobs()))
+    wait_until(lambda: jobs() == expected, lambda: str(jobs()))
     events = alice.http.get(watch["links"]["events"], params={"limit": 100}).json()["events"]
     assert {event["source"] for event in events} == {"webhook"}
     refused = [event["key"] for event in events if event["state"] == "refused"]
     assert refused == ["in/empty.mp4"]
     assert all(event["sequencer"] for event in events if event["state"] == "submitted")
     client.delete_object(Bucket=bucket, Key=KEYS[1])
-    wait_until(lambda: alice.http.get(watch["links"]["self"]).json()["counts"]["gone"] == 1, 20)
+    wait_until(lambda: alice.http.get(watch["links"]["self"]).json()["counts"]["gone"] == 1)
 
 
 def tell(radosgw: RadosGateway, client: Any, bucket: str, address: str) -> None:

@@ -14,9 +14,10 @@ from jobs.storage.interface import PART_BYTES
 from tests.api.world import World as Api
 from tests.api.world import settings_of
 from tests.jobs.http import send
+from tests.patience import wait_until
 from tests.real_servers.objects import file_of, sha256_of
 from tests.servers.radosgw import RadosGateway
-from tests.worker.world import World, wait_until
+from tests.worker.world import World
 
 pytestmark = [pytest.mark.heavy, pytest.mark.timeout(300)]
 
@@ -37,7 +38,7 @@ class TestService:
         with FlashVSRClient(api.url, api.new_key("alice").secret) as client:
             upload = client.upload(source, verify=True)
             job = client.submit(upload_id=upload.id, queue=ceph_farm.queue)
-            client.wait(job.id, timeout_s=60)
+            client.wait(job.id)
             client.download(job.id, tmp_path / "back.mp4")
         assert (tmp_path / "back.mp4").read_bytes() == source.read_bytes(), "the stub copies"
         row = ceph_farm.wait_for(job.id)
@@ -86,7 +87,7 @@ class TestService:
         job_id = ceph_farm.submit()
         monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "nonsense")
         wrong = ceph_farm.start_worker("wrong")
-        wait_until(lambda: ceph_farm.outcomes(job_id)[:1] == ["failed"], 30)
+        wait_until(lambda: ceph_farm.outcomes(job_id)[:1] == ["failed"])
         wrong.kill()
         monkeypatch.undo()
         job = ceph_farm.job(job_id)
@@ -102,7 +103,7 @@ class TestService:
         ceph_farm.wait_for_stage(job_id, "uploading")
         radosgw.stop(signal.SIGKILL)
         threading.Timer(3, radosgw.start).start()
-        job = ceph_farm.wait_for(job_id, timeout_s=60)
+        job = ceph_farm.wait_for(job_id)
         assert ceph_farm.outcomes(job_id) == ["succeeded"]
         assert job.result is not None
         back = ceph_farm.storage.get(

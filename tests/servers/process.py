@@ -11,7 +11,7 @@ from typing import NoReturn
 
 import pytest
 
-START_S = 30.0
+from tests.patience import PATIENCE_S
 
 
 def free_port() -> int:
@@ -45,7 +45,7 @@ class ServerProcess:
             self._process = subprocess.Popen(
                 self._command, stdin=subprocess.DEVNULL, stdout=log, stderr=log
             )
-        deadline = time.monotonic() + START_S
+        deadline = time.monotonic() + PATIENCE_S
         while not is_listening(self.port):
             if self._process.poll() is not None or time.monotonic() > deadline:
                 self.stop()
@@ -56,7 +56,7 @@ class ServerProcess:
         """End it and wait until it is gone."""
         if self._process is not None:
             self._process.send_signal(how)
-            self._process.wait(START_S)
+            self._process.wait(PATIENCE_S)
             self._process = None
 
 

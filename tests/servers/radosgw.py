@@ -15,7 +15,8 @@ from uuid import uuid4
 
 import pytest
 
-from tests.servers.process import START_S, ServerProcess, free_port
+from tests.patience import PATIENCE_S
+from tests.servers.process import ServerProcess, free_port
 
 CREDENTIALS = {"AWS_ACCESS_KEY_ID": "alice", "AWS_SECRET_ACCESS_KEY": "alice-secret"}
 STRANGER = {"AWS_ACCESS_KEY_ID": "mallory", "AWS_SECRET_ACCESS_KEY": "mallory-secret"}
@@ -113,7 +114,7 @@ class RadosGateway:
 
     def _place_disk(self) -> None:
         """Give the disk its place; the monitor refuses until it has heard of the disk."""
-        deadline = time.monotonic() + START_S
+        deadline = time.monotonic() + PATIENCE_S
         while True:
             try:
                 return self._run("ceph", "osd", "crush", "add", "osd.0", "1", "root=default")
@@ -141,7 +142,7 @@ class RadosGateway:
             stderr=subprocess.PIPE,
             cwd=self._folder,
             text=True,
-            timeout=2 * START_S,
+            timeout=2 * PATIENCE_S,
         )
         assert done.returncode == 0, f"{' '.join(command)}: {done.stderr}"
 
@@ -161,7 +162,7 @@ class RadosGateway:
         self._gateway.stop()
         if self._disk is not None:
             self._disk.kill()
-            self._disk.wait(START_S)
+            self._disk.wait(PATIENCE_S)
         self._monitor.stop()
         shutil.rmtree(self._folder, ignore_errors=True)
 

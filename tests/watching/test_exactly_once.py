@@ -13,9 +13,10 @@ from pathlib import Path
 import pytest
 
 from jobs.object_events import ObjectEvent
+from tests.patience import PATIENCE_S, wait_until
 from tests.servers.s3 import S3Server
 from tests.watching.process import WorkerProcess, environment_of
-from tests.watching.world import Queue, World, as_message, wait_until
+from tests.watching.world import Queue, World, as_message
 
 
 def dropped(world: World, count: int, chance: random.Random) -> list[ObjectEvent]:
@@ -52,7 +53,7 @@ def test_each_object_is_done_once_whatever_happens(
         progress_s=0.5, scratch=tmp_path / "scratch", data_dir=tmp_path / "data",
         stub_chunk_s=0.01,
     )  # fmt: skip
-    patience_s = 60 + count * 0.6
+    patience_s = PATIENCE_S + count * 0.6
     with ExitStack() as stack:
 
         def start(command: str, number: int = 0) -> WorkerProcess:
@@ -62,7 +63,7 @@ def test_each_object_is_done_once_whatever_happens(
         start("sweep")
         taker, worker = start("events"), start("one")
         start("one", 1)
-        wait_until(lambda: farm.watch(watch).listed_at, 30, taker.log.read_text)
+        wait_until(lambda: farm.watch(watch).listed_at, taker.log.read_text)
         events = dropped(farm, count, chance)
         keys = {event.key for event in events}
         lost = set(chance.sample(sorted(keys), count // 20))
@@ -70,18 +71,21 @@ def test_each_object_is_done_once_whatever_happens(
         for event in told:
             for _ in range(2 if chance.random() < 0.1 else 1):
                 queue.send(as_message(event))
-        wait_until(lambda: len(farm.jobs()) > count // 4, patience_s, taker.log.read_text)
+        wait_until(
+            lambda: len(farm.jobs()) > count // 4, taker.log.read_text, patience_s=patience_s
+        )
         taker.kill()
         worker.kill()
         time.sleep(0.5)
         taker = start("events", 1)
-        wait_until(lambda: queue.left() == 0, patience_s, taker.log.read_text)
+        wait_until(lambda: queue.left() == 0, taker.log.read_text, patience_s=patience_s)
         assert set(farm.inputs()) == keys - lost, "nobody has told of the rest"
         with farm.database.transaction() as rows:
             rows.watches.list_now(farm.actor, watch.id)
         wait_until(
-            lambda: len(farm.jobs("succeeded")) == count, patience_s,
+            lambda: len(farm.jobs("succeeded")) == count,
             lambda: str(Counter(job.state for job in farm.jobs())),
+            patience_s=patience_s,
         )  # fmt: skip
     assert set(farm.inputs()) == keys
     assert len(farm.inputs()) == count, "one job for each object"

@@ -1,8 +1,6 @@
 """Watched prefixes with everything behind them: rows, and buckets on a real S3 server."""
 
 import json
-import time
-from collections.abc import Callable
 from dataclasses import dataclass, field
 from functools import cache
 from itertools import count
@@ -173,14 +171,3 @@ def as_record(event: ObjectEvent, **changes: Any) -> dict[str, Any]:
 
 def as_message(*events: ObjectEvent) -> str:
     return json.dumps({"Records": [as_record(event) for event in events]})
-
-
-def wait_until(
-    is_so: Callable[[], object],
-    timeout_s: float = 20.0,
-    describe: Callable[[], str] = lambda: "it never came",
-) -> None:
-    deadline = time.monotonic() + timeout_s
-    while not is_so():
-        assert time.monotonic() < deadline, describe()
-        time.sleep(0.1)

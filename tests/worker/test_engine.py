@@ -10,7 +10,8 @@ from jobs.job import Job
 from jobs.queue import open_bell
 from media.probe import probe
 from tests.clips import plain
-from tests.worker.world import World, wait_until
+from tests.patience import wait_until
+from tests.worker.world import World
 from worker.model import ModelEngine
 from worker.run_job import run_job
 from worker.settings import WorkerSettings
@@ -71,7 +72,7 @@ def test_from_upload_to_result(farm: World, random_weights: Path, clip: Path) ->
     farm.start_worker(
         engine="flashvsr", weights=random_weights, device="cpu", lease_s=30, pipelines="tiny"
     )
-    job = farm.wait_for(farm.submit(clip), timeout_s=90)
+    job = farm.wait_for(farm.submit(clip))
     assert job.result is not None
     assert job.result.poster_key is not None
     assert job.result.preview_key is not None

@@ -10,11 +10,12 @@ import pytest
 
 from jobs.errors import StateConflictError
 from jobs.job import Job
+from tests.patience import wait_until
 from tests.servers.faulty_proxy import FaultyProxy
 from tests.servers.postgres import PostgresServer
 from tests.servers.redis import RedisServer
 from tests.servers.s3 import S3Server
-from tests.worker.world import LEASE_S, World, wait_until
+from tests.worker.world import World
 
 SLOW: dict[str, Any] = {"stub_chunks": 400, "stub_chunk_s": 0.05}
 """A job of 20 s, which no test waits for."""
@@ -32,7 +33,7 @@ def test_killed_worker(world: World) -> None:
     world.start_worker("w2")
     world.start_sweeper()
     first.kill()
-    job = world.wait_for(job_id, timeout_s=LEASE_S + 10)
+    job = world.wait_for(job_id)
     assert world.outcomes(job_id) == ["lost", "succeeded"]
     assert [a.worker_id for a in world.attempts(job_id)] == ["w1:0", "w2:0"]
     assert attempt_of_result(job) == 2
@@ -69,10 +70,8 @@ def test_terminated_worker_gives_its_job_back(world: World) -> None:
     job_id = world.submit()
     world.wait_for_stage(job_id, "enlarging")
     world.start_worker("w2")
-    started = time.monotonic()
     first.terminate()
-    job = world.wait_for(job_id, timeout_s=5)
-    assert time.monotonic() - started < LEASE_S, world.describe(job_id)
+    job = world.wait_for(job_id)
     assert world.outcomes(job_id) == ["given_back", "succeeded"]
     assert job.attempts_used == 0
     assert first.wait() == 0
@@ -87,7 +86,7 @@ def test_everything_of_a_worker_is_terminated_at_once(farm: World) -> None:
     job_id = farm.submit()
     farm.wait_for_stage(job_id, "enlarging")
     worker.signal_all(signal.SIGTERM)
-    wait_until(lambda: farm.job(job_id).state == "queued", 3)
+    wait_until(lambda: farm.job(job_id).state == "queued")
     assert farm.outcomes(job_id) == ["given_back"]
     assert worker.wait() == 0
 
@@ -113,11 +112,11 @@ def test_zombie_changes_nothing(farm: World, s3: S3Server, stage: str) -> None:
         # It is done with the job when it takes another one.
         for _ in range(3):
             world.submit()
-        wait_until(lambda: not list((world.folder / "scratch").glob("w1/0/job_*")), 20)
+        wait_until(lambda: not list((world.folder / "scratch").glob("w1/0/job_*")))
     assert world.outcomes(job_id) == ["lost", "succeeded"]
     assert world.job(job_id).result == job.result
     assert attempt_of_result(job) == 2
-    wait_until(lambda: all(w.job_id is None for w in world.workers()), 20)
+    wait_until(lambda: all(w.job_id is None for w in world.workers()))
     world.sweep()
     world.assert_clean()
 
@@ -167,7 +166,7 @@ def test_storage_is_away_for_a_while(farm: World, s3: S3Server) -> None:
 
         proxy.refuse_after(20 << 20)
         farm.wait_for_stage(job_id, "uploading")
-        wait_until(lambda: proxy._is_refusing, 10)
+        wait_until(lambda: proxy._is_refusing)
         time.sleep(0.5)
         proxy.allow()
         job = farm.wait_for(job_id)
@@ -190,7 +189,7 @@ def test_storage_is_away_for_longer_than_an_attempt_waits(farm: World, s3: S3Ser
         farm.start_sweeper()
         proxy.refuse()
         job_id = farm.submit()
-        wait_until(lambda: farm.outcomes(job_id) == ["failed"], 20)
+        wait_until(lambda: farm.outcomes(job_id) == ["failed"])
         proxy.allow()
         job = farm.job(job_id)
         assert job.reason is not None
@@ -237,7 +236,7 @@ def test_two_workers_race_for_many_jobs(farm: World) -> None:
     farm.start_worker("w1", lease_s=60)
     farm.start_worker("w2", lease_s=60)
     farm.start_sweeper(lease_s=60)
-    wait_until(lambda: farm.job(ids[-1]).state == "succeeded", 120)
+    wait_until(lambda: farm.job(ids[-1]).state == "succeeded")
     for job_id in ids:
         farm.wait_for(job_id)
     attempts = [farm.attempts(job_id) for job_id in ids]
@@ -265,7 +264,7 @@ def test_cancel_at_every_state(farm: World, s3: S3Server) -> None:
                 proxy.refuse()
             farm.wait_for_stage(job_id, stage)
             farm.cancel(job_id)
-            farm.wait_for(job_id, "canceled", 15)
+            farm.wait_for(job_id, "canceled")
             assert farm.outcomes(job_id) == ["canceled"]
             proxy.allow()
         done = farm.submit()

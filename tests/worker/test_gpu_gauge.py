@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.worker.world import wait_until
+from tests.patience import wait_until
 from worker.gpu_gauge import GpuGauge, own_device, read_busy
 
 

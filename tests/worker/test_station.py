@@ -13,7 +13,8 @@ import pytest
 from jobs.api_key import OPERATOR
 from jobs.errors import SettingsError
 from jobs.repository.claims import WorkerWanted
-from tests.worker.world import ROOT, World, wait_until
+from tests.patience import wait_until
+from tests.worker.world import ROOT, World
 from worker.settings import WorkerSettings, read_worker_settings
 from worker.supervise import visible_gpus
 
@@ -58,12 +59,12 @@ def test_supervisor_starts_one_process_for_each_gpu_again(embedded: World) -> No
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("CUDA_VISIBLE_DEVICES", "3,5")
         supervisor = embedded.start_worker(command="run")
-    wait_until(lambda: [w.id for w in embedded.workers()] == ["w1:3", "w1:5"], 20)
+    wait_until(lambda: [w.id for w in embedded.workers()] == ["w1:3", "w1:5"])
     before = {w.id: w.facts["pid"] for w in embedded.workers()}
     environ = Path(f"/proc/{before['w1:5']}/environ").read_text()
     assert "CUDA_VISIBLE_DEVICES=5\0" in environ
     os.kill(before["w1:3"], signal.SIGKILL)
-    wait_until(lambda: embedded.workers()[0].facts["pid"] != before["w1:3"], 20)
+    wait_until(lambda: embedded.workers()[0].facts["pid"] != before["w1:3"])
     check = [sys.executable, "-m", "worker", "check"]
     environment = embedded.environment(worker_name="w1")
     assert subprocess.run(check, env=environment, cwd=ROOT).returncode == 0

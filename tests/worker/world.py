@@ -4,8 +4,7 @@ import os
 import signal
 import subprocess
 import sys
-import time
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
@@ -23,9 +22,10 @@ from jobs.queue import open_bell
 from jobs.repository.workers import Worker
 from jobs.request import JobRequest
 from jobs.storage import open_storage
+from tests.patience import wait_until
 
 ROOT = Path(__file__).parents[2]
-LEASE_S = 2.0
+LEASE_S = 4.0
 QUICK = Policy(
     lease_s=LEASE_S,
     backoff_first_s=0.2,
@@ -36,7 +36,6 @@ QUICK = Policy(
 )
 PATIENT = replace(QUICK, lease_s=60.0)
 """For what a test claims itself: it keeps it until `tests.clock.pass_time` says otherwise."""
-START_S = 60.0
 
 
 class Process:
@@ -154,7 +153,6 @@ class World:
         self._processes.append(process)
         wait_until(
             lambda: any(w.id.startswith(f"{name}:") for w in self.workers()),
-            START_S,
             lambda: process.log.read_text()[-3000:],
         )
         return process
@@ -228,17 +226,15 @@ class World:
             f"{key} (unfinished)" for key in self.storage.list_unfinished(prefix)
         ]
 
-    def wait_for(self, job_id: str, state: State = "succeeded", timeout_s: float = 30.0) -> Job:
+    def wait_for(self, job_id: str, state: State = "succeeded") -> Job:
         """Wait for an end, which must be this one."""
         wanted = ENDED if state in ENDED else {state}
-        wait_until(
-            lambda: self.job(job_id).state in wanted, timeout_s, lambda: self.describe(job_id)
-        )
+        wait_until(lambda: self.job(job_id).state in wanted, lambda: self.describe(job_id))
         job = self.job(job_id)
         assert job.state == state, self.describe(job_id)
         return job
 
-    def wait_for_stage(self, job_id: str, stage: str, timeout_s: float = 20.0) -> Job:
+    def wait_for_stage(self, job_id: str, stage: str) -> Job:
         def is_there() -> bool:
             job = self.job(job_id)
             return (
@@ -247,7 +243,7 @@ class World:
                 and (job.progress.stage == stage)
             )
 
-        wait_until(is_there, timeout_s, lambda: self.describe(job_id))
+        wait_until(is_there, lambda: self.describe(job_id))
         return self.job(job_id)
 
     def describe(self, job_id: str) -> str:
@@ -271,15 +267,4 @@ class World:
         assert set(self.keys()) == published
         scratch = self.folder / "scratch"
         # A worker removes its files a moment after it has told how the attempt ended.
-        wait_until(lambda: not list(scratch.glob("*/*/job_*")), 5, lambda: "a folder was left")
-
-
-def wait_until(
-    is_so: Callable[[], object],
-    timeout_s: float = 10.0,
-    describe: Callable[[], str] = lambda: "it never came",
-) -> None:
-    deadline = time.monotonic() + timeout_s
-    while not is_so():
-        assert time.monotonic() < deadline, describe()
-        time.sleep(0.05)
+        wait_until(lambda: not list(scratch.glob("*/*/job_*")), lambda: "a folder was left")
