@@ -45,6 +45,7 @@ def serve(
     """Start the whole service on this machine; Ctrl-C stops it and gives running jobs back."""
     folder = weights or default_weights()
     environment = {
+        "FLASHVSR_SCRATCH": str((data_dir / "scratch").absolute()),
         **os.environ,
         "FLASHVSR_HOST": host,
         "FLASHVSR_PORT": str(port),

@@ -1,5 +1,6 @@
 """Fixtures that several parts of the tests share."""
 
+import os
 import tarfile
 from pathlib import Path
 from typing import Any
@@ -11,13 +12,12 @@ from flashvsr_core.weights.random import write_random_weights
 
 pytest_plugins = ["tests.servers.fixtures"]
 
+# Tests run in parallel processes; more threads than cores make all of them slower. The variable is
+# for the commands and servers that tests start.
+os.environ["OMP_NUM_THREADS"] = "1"
+torch.set_num_threads(1)
+
 DATA = Path(__file__).parent / "data"
-
-
-@pytest.fixture(scope="session", autouse=True)
-def _few_threads() -> None:
-    # Tests run in parallel processes; more threads than cores make all of them slower.
-    torch.set_num_threads(1)
 
 
 @pytest.fixture(scope="session")

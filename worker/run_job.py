@@ -32,6 +32,7 @@ from worker.engine import Made
 from worker.failures import Failure, failure_of, is_out_of_memory
 from worker.heartbeat import CancelRequestedError, Heartbeat, StoppingError
 from worker.patience import patiently
+from worker.scratch import held_folder
 from worker.source import find_source, readable_name
 from worker.tools import Tools
 
@@ -114,7 +115,8 @@ class _Attempt:
         """Do everything but the last write."""
         with self._stage("loading"):
             self._tools.engine.load(self._job.request.pipeline)
-        with self._scratch() as folder:
+        own = self._tools.scratch / f"{self._job.id}-{self._lease.attempt}"
+        with held_folder(own) as folder:
             path = folder / "input" / readable_name(self._job.request.name)
             path.parent.mkdir()
             with self._stage("downloading"):
@@ -139,15 +141,6 @@ class _Attempt:
 
         self._destination = Destination(self._tools.buckets, self._job)
         return self._patiently(self._destination.earlier_result)
-
-    @contextmanager
-    def _scratch(self) -> Iterator[Path]:
-        folder = self._tools.scratch / f"{self._job.id}-{self._lease.attempt}"
-        folder.mkdir(parents=True)
-        try:
-            yield folder
-        finally:
-            shutil.rmtree(folder, ignore_errors=True)
 
     def _record_input(self, facts: Mapping[str, Any]) -> None:
         with self._tools.database.transaction() as rows:

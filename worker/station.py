@@ -17,7 +17,7 @@ from worker.failures import failure_of
 from worker.gpu_gauge import GpuGauge
 from worker.run_job import run_job
 from worker.settings import WorkerSettings
-from worker.tools import Tools
+from worker.tools import NOTE_OF_LIFE, Tools
 
 BROKEN = 70
 """The exit status of a process whose GPU is broken; whoever started it starts another one."""
@@ -27,8 +27,6 @@ JOBS_AT_ONCE = 100
 
 _REPORT_S = 5.0
 _SILENT_S = 60.0
-_ALIVE = "alive"
-"""In the scratch folder: touched whenever the database was told that this process lives."""
 
 log = logging.getLogger(__name__)
 
@@ -155,7 +153,7 @@ class Station:
             try:
                 is_known = self._report_once(is_known)
                 if self._problem is None:
-                    (self._tools.scratch / _ALIVE).touch()
+                    self._tools.note_of_life.touch()
             except JobsError as error:
                 log.warning("the worker's row could not be written: %s", error)
             if os.getppid() != parent:
@@ -215,5 +213,5 @@ def on_signals(act: Callable[[], None], *numbers: signal.Signals) -> None:
 
 def are_alive(settings: WorkerSettings) -> bool:
     """Tell whether this machine's workers have lately told the database that they can take jobs."""
-    notes = list(settings.own_scratch.parent.glob(f"*/{_ALIVE}"))
+    notes = list(settings.own_scratch.parent.glob(f"*/{NOTE_OF_LIFE}"))
     return bool(notes) and all(time.time() - note.stat().st_mtime < _SILENT_S for note in notes)

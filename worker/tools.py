@@ -1,6 +1,5 @@
 """What a worker process works with, opened once and kept."""
 
-import shutil
 import threading
 from contextlib import suppress
 from pathlib import Path
@@ -13,10 +12,13 @@ from jobs.settings import JobsSettings
 from jobs.storage import Storage
 from worker.engine import Engine
 from worker.engine_choice import open_engine
+from worker.scratch import remove_abandoned
 from worker.settings import WorkerSettings
 
 if TYPE_CHECKING:
     from jobs.storage.buckets import Buckets
+
+NOTE_OF_LIFE = "alive"
 
 
 class Tools:
@@ -53,15 +55,21 @@ class Tools:
             where.open_bell(),
             where.open_buckets(),
         )
+        tools.scratch.mkdir(parents=True, exist_ok=True)
         # What an earlier process of this name left behind when it was killed.
-        shutil.rmtree(tools.scratch, ignore_errors=True)
-        tools.scratch.mkdir(parents=True)
+        remove_abandoned(tools.scratch)
+        tools.note_of_life.unlink(missing_ok=True)
         return tools
 
     @property
     def scratch(self) -> Path:
-        """This process's own folder for files that live as long as an attempt."""
+        """Where this process has a folder for each attempt."""
         return self.settings.own_scratch
+
+    @property
+    def note_of_life(self) -> Path:
+        """A file that is touched whenever the database was told that this process lives."""
+        return self.scratch / NOTE_OF_LIFE
 
     def ring(self, queue: str) -> None:
         """Tell other workers of work; where the broker is away, the sweeper does it later."""
@@ -70,6 +78,9 @@ class Tools:
 
     def close(self) -> None:
         """Leave no file and no connection behind."""
-        shutil.rmtree(self.scratch, ignore_errors=True)
+        self.note_of_life.unlink(missing_ok=True)
+        # Another service on this machine may use it under the same name.
+        with suppress(OSError):
+            self.scratch.rmdir()
         self._bell.close()
         self.database.close()
