@@ -135,7 +135,7 @@ def test_what_was_begun_goes_on_after_a_restart(random_weights: Path, tmp_path: 
     with service(tmp_path / "data", random_weights) as first:
         assert re.search(r"FLASHVSR_API_KEY=fvsr_\w+", first.said)
         key = first.environment["FLASHVSR_API_KEY"]
-        job_id = first.flashvsr("submit", source).stdout.strip()
+        job_id = first.flashvsr("submit", source, "--scale", "2").stdout.strip()
         wait_until(lambda: first.job(job_id)["state"] == "running")
     with service(tmp_path / "data", random_weights, key) as second:
         output = tmp_path / "large.mp4"
