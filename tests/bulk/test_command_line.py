@@ -15,7 +15,7 @@ from typing import Any
 import pytest
 
 from tests import clips
-from tests.cli.command import FLASHVSR, one_sentence
+from tests.cli.command import FLASHVSR, flashvsr, one_sentence
 from tests.cli.test_service import free_port
 from tests.servers.s3 import S3Server
 
@@ -29,13 +29,7 @@ class Running:
     bucket: str
 
     def bulk(self, *arguments: str | Path, code: int = 0) -> subprocess.CompletedProcess[str]:
-        done = subprocess.run(
-            [FLASHVSR, "bulk", *map(str, arguments)],
-            env=self.environment, capture_output=True, text=True, check=False,
-        )  # fmt: skip
-        assert "Traceback" not in done.stderr, done.stderr
-        assert done.returncode == code, (done.returncode, done.stdout, done.stderr)
-        return done
+        return flashvsr("bulk", *arguments, code=code, environment=self.environment)
 
     def document(self, *arguments: str | Path, code: int = 0) -> dict[str, Any]:
         found: dict[str, Any] = json.loads(self.bulk(*arguments, "--json", code=code).stdout)

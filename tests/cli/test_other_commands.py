@@ -31,10 +31,7 @@ def test_doctor_knows_this_machine() -> None:
 
 def test_doctor_fails_where_something_needed_is_missing(tmp_path: Path) -> None:
     environment = {**os.environ, "PATH": str(tmp_path)}
-    done = subprocess.run(
-        [FLASHVSR, "doctor"], env=environment, capture_output=True, text=True, check=False
-    )
-    assert done.returncode == 6
+    done = flashvsr("doctor", code=6, environment=environment)
     assert "BAD  ffprobe" in done.stdout
 
 
@@ -54,11 +51,8 @@ def test_weights_random_verify_record_and_convert(tmp_path: Path) -> None:
 
 def test_without_weights_the_command_says_where_they_come_from(tmp_path: Path) -> None:
     environment = {**os.environ, "XDG_DATA_HOME": str(tmp_path)}
-    done = subprocess.run(
-        [FLASHVSR, "upscale", DATA / "cars.mp4", tmp_path / "o.mp4"],
-        env=environment, capture_output=True, text=True, check=False,
-    )  # fmt: skip
-    assert done.returncode == 2
+    target = tmp_path / "o.mp4"
+    done = flashvsr("upscale", DATA / "cars.mp4", target, code=2, environment=environment)
     assert "flashvsr weights download" in one_sentence(done.stderr)
     assert list(tmp_path.iterdir()) == []
 

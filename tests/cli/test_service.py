@@ -13,8 +13,9 @@ from pathlib import Path
 
 import pytest
 
+from client import FlashVSRClient
 from tests import clips
-from tests.cli.command import FLASHVSR, one_sentence
+from tests.cli.command import FLASHVSR, flashvsr, one_sentence
 from tests.media.looks import packets_md5, shown_at, video_stream
 from tests.patience import wait_until
 
@@ -28,13 +29,7 @@ class Running:
     said: str
 
     def flashvsr(self, *arguments: str | Path, code: int = 0) -> subprocess.CompletedProcess[str]:
-        done = subprocess.run(
-            [FLASHVSR, *map(str, arguments)],
-            env=self.environment, capture_output=True, text=True, check=False,
-        )  # fmt: skip
-        assert "Traceback" not in done.stderr, done.stderr
-        assert done.returncode == code, (done.returncode, done.stdout, done.stderr)
-        return done
+        return flashvsr(*arguments, code=code, environment=self.environment)
 
     def job(self, job_id: str) -> dict[str, object]:
         document: dict[str, object] = json.loads(self.flashvsr("status", job_id, "--json").stdout)
@@ -136,7 +131,8 @@ def test_what_was_begun_goes_on_after_a_restart(random_weights: Path, tmp_path: 
         assert re.search(r"FLASHVSR_API_KEY=fvsr_\w+", first.said)
         key = first.environment["FLASHVSR_API_KEY"]
         job_id = first.flashvsr("submit", source, "--scale", "2").stdout.strip()
-        wait_until(lambda: first.job(job_id)["state"] == "running")
+        with FlashVSRClient(first.environment["FLASHVSR_URL"], key) as client:
+            wait_until(lambda: client.get(job_id).state == "running")
     with service(tmp_path / "data", random_weights, key) as second:
         output = tmp_path / "large.mp4"
         second.flashvsr("wait", job_id)

@@ -14,7 +14,8 @@ import pytest
 from jobs.api_key import KeyLimits
 from jobs.object_events import ObjectEvent
 from tests.api.world import World, settings_of
-from tests.cli.command import FLASHVSR, one_sentence
+from tests.cli import command
+from tests.cli.command import one_sentence
 from tests.servers.s3 import REGION, S3Server
 
 Run = Callable[..., subprocess.CompletedProcess[str]]
@@ -48,13 +49,7 @@ def flashvsr(world: World, bucket: str) -> Run:
     }
 
     def run(*arguments: str, code: int = 0) -> subprocess.CompletedProcess[str]:
-        done = subprocess.run(
-            [FLASHVSR, "watch", *arguments],
-            env=environment, capture_output=True, text=True, check=False,
-        )  # fmt: skip
-        assert "Traceback" not in done.stderr, done.stderr
-        assert done.returncode == code, (done.returncode, done.stdout, done.stderr)
-        return done
+        return command.flashvsr("watch", *arguments, code=code, environment=environment)
 
     return run
 

@@ -6,118 +6,23 @@ job is lost, fails, or runs twice.
 """
 
 import argparse
-import json
-import os
 import random
-import subprocess
 import sys
 import tempfile
 import threading
 import time
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
-from dataclasses import dataclass
 from pathlib import Path
 
-import httpx2
 from sqlalchemy import create_engine, text
 
 from client import FlashVSRClient
-from tests.servers.postgres import PostgresServer
-from tests.servers.process import free_port
-from tests.servers.redis import RedisServer
-from tests.servers.s3 import CREDENTIALS, S3Server
+from tests.load.farm import Farm, started_farm
+from tests.patience import wait_until
 
 SUBMITTERS = 8
 DRAIN_S = 600.0
-
-
-@dataclass(frozen=True)
-class Farm:
-    """A running service and what it takes to talk to it."""
-
-    url: str
-    key: str
-    database_url: str
-
-
-@contextmanager
-def started_farm(folder: Path, workers: int) -> Iterator[Farm]:
-    """Start servers and processes, and stop them."""
-    postgres, redis, s3 = PostgresServer(), RedisServer(folder), S3Server(folder)
-    os.environ.update(CREDENTIALS)
-    port = free_port()
-    database_url = postgres.url(postgres.new_database())
-    environment = {
-        **os.environ,
-        "DATABASE_URL": database_url,
-        "BROKER_URL": redis.url,
-        "STORAGE_URL": s3.url(s3.new_bucket()),
-        "FLASHVSR_PORT": str(port),
-        "FLASHVSR_DATA_DIR": str(folder),
-        "FLASHVSR_ENGINE": "stub",
-        "FLASHVSR_ALLOW_STUB": "1",
-        "FLASHVSR_SCRATCH": str(folder / "scratch"),
-        "OMP_NUM_THREADS": "1",
-    }
-    processes: list[subprocess.Popen[bytes]] = []
-
-    def start(*module: str, **more: str) -> None:
-        with (folder / "processes.log").open("ab") as log:
-            processes.append(
-                subprocess.Popen(
-                    [sys.executable, "-m", *module],
-                    env=environment | more,
-                    stdout=log,
-                    stderr=log,
-                )
-            )
-
-    try:
-        _run("migrations", environment=environment)
-        created = _run("api", "keys", "first", environment=environment)
-        start("api")
-        start("worker", "sweep")
-        for number in range(workers):
-            start("worker", "one", FLASHVSR_WORKER_NAME=f"w{number}")
-        url = f"http://127.0.0.1:{port}"
-        _wait_for(lambda: _is_ready(url), "the API")
-        yield Farm(url, json.loads(created)["secret"], database_url)
-    finally:
-        for process in reversed(processes):
-            process.terminate()
-        for process in processes:
-            process.wait(60)
-        s3.stop()
-        redis.stop()
-        postgres.close()
-
-
-def _run(*module: str, environment: Mapping[str, str]) -> str:
-    return subprocess.run(
-        [sys.executable, "-m", *module],
-        env=environment,
-        check=True,
-        stdout=subprocess.PIPE,
-        text=True,
-    ).stdout
-
-
-def _is_ready(url: str) -> bool:
-    try:
-        return httpx2.get(f"{url}/readyz").status_code == 200
-    except httpx2.HTTPError:
-        return False
-
-
-def _wait_for(condition: Callable[[], bool], what: str, timeout_s: float = 60.0) -> None:
-    deadline = time.monotonic() + timeout_s
-    while not condition():
-        if time.monotonic() > deadline:
-            raise TimeoutError(f"{what} did not get there within {timeout_s:g} s")
-        time.sleep(0.1)
 
 
 def percentile(seconds: list[float], share: float) -> float:
@@ -162,7 +67,7 @@ def run_load(farm: Farm, jobs: int, folder: Path) -> dict[str, float]:
             with engine.connect() as connection:
                 return int(connection.execute(unfinished).scalar_one()) == 0
 
-        _wait_for(is_drained, "the queue", DRAIN_S)
+        wait_until(is_drained, "the queue did not get empty", patience_s=DRAIN_S)
         drained = time.monotonic() - started
         over.set()
         poller.join()
