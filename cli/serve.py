@@ -5,6 +5,7 @@ and to S3. The parts are processes of their own, as on a farm. Where an S3 serve
 them takes the events of watched prefixes.
 """
 
+import ctypes
 import json
 import os
 import signal
@@ -21,6 +22,8 @@ import typer
 
 from cli.folders import default_weights
 
+_LIBC = ctypes.CDLL(None)
+_PR_SET_PDEATHSIG = 1
 _START_S = 60.0
 _STOP_S = 30.0
 
@@ -108,8 +111,17 @@ def _start(*module: str, environment: Mapping[str, str]) -> subprocess.Popen[byt
     # A session of its own: Ctrl-C in the terminal reaches this process alone, which then stops the
     # parts in order.
     return subprocess.Popen(
-        [sys.executable, "-m", *module], env=environment, start_new_session=True
+        [sys.executable, "-m", *module],
+        env=environment,
+        start_new_session=True,
+        preexec_fn=_end_with_parent,
     )
+
+
+def _end_with_parent() -> None:
+    """Be terminated as well where the parent is killed and can stop nobody."""
+    if sys.platform == "linux":
+        _LIBC.prctl(_PR_SET_PDEATHSIG, signal.SIGTERM)
 
 
 def _wait_until_ready(address: str, api: subprocess.Popen[bytes]) -> None:

@@ -44,7 +44,9 @@ def free_port() -> int:
 
 
 @contextmanager
-def service(data: Path, weights: Path, key: str | None = None) -> Iterator[Running]:
+def service(
+    data: Path, weights: Path, key: str | None = None, *, exit_code: int = 130
+) -> Iterator[Running]:
     """Start `flashvsr serve`, wait until it listens, and stop it as Ctrl-C does."""
     port = free_port()
     embedded = ("DATABASE_URL", "BROKER_URL", "STORAGE_URL", "FLASHVSR_API_KEY")
@@ -65,7 +67,7 @@ def service(data: Path, weights: Path, key: str | None = None) -> Iterator[Runni
         finally:
             process.send_signal(signal.SIGINT)
             process.communicate(timeout=60)
-    assert process.returncode == 130
+    assert process.returncode == exit_code
 
 
 @pytest.fixture(scope="module")
@@ -123,6 +125,23 @@ def test_the_service_says_no_in_one_sentence(running: Running, tmp_path: Path) -
     one_sentence(running.flashvsr("status", "x", "--key", "fvsr_wrong", code=7).stderr)
     one_sentence(running.flashvsr("status", "x", "--url", "http://127.0.0.1:9", code=7).stderr)
     one_sentence(running.flashvsr("submit", tmp_path / "missing.mp4", code=7).stderr)
+
+
+def test_nothing_is_left_running_when_it_is_killed(random_weights: Path, tmp_path: Path) -> None:
+    with service(tmp_path / "data", random_weights, exit_code=-signal.SIGKILL) as running:
+        pid = running.process.pid
+        parts = Path(f"/proc/{pid}/task/{pid}/children").read_text().split()
+        assert len(parts) == 3, "API, sweeper and worker"
+        running.process.kill()
+    wait_until(lambda: not any(is_running(part) for part in parts))
+
+
+def is_running(pid: str) -> bool:
+    """Tell whether there is such a process that has not ended; an ended one may still be listed."""
+    try:
+        return " Z " not in Path(f"/proc/{pid}/stat").read_text()
+    except FileNotFoundError:
+        return False
 
 
 def test_what_was_begun_goes_on_after_a_restart(random_weights: Path, tmp_path: Path) -> None:
