@@ -76,7 +76,7 @@ def test_the_first_start_prints_a_link_that_lets_one_person_in(
         finally:
             process.send_signal(signal.SIGTERM)
             rest = process.stderr.read()
-            process.wait(30)
+            process.wait(PATIENCE_S)
     logged = rest + "".join(line for line in said if "become its first user" not in line)
     assert link.rpartition("=")[2] not in logged
     assert "correct horse" not in logged

@@ -144,7 +144,7 @@ class World:
 
     def stop(self) -> None:
         self._server.stop()
-        self._thread.join(15)
+        self._thread.join(PATIENCE_S)
         assert not self._thread.is_alive(), "the server does not stop"
 
     def close(self) -> None:

@@ -74,7 +74,7 @@ class Service:
     def close(self) -> None:
         self.database.close()
         self.process.send_signal(signal.SIGINT)
-        self.process.wait(60)
+        self.process.wait(PATIENCE_S)
 
     @property
     def storage(self) -> Storage:

@@ -16,7 +16,8 @@ import pytest
 
 from tests import clips
 from tests.cli.command import FLASHVSR, flashvsr, one_sentence
-from tests.cli.test_service import free_port
+from tests.patience import PATIENCE_S
+from tests.servers.process import free_port
 from tests.servers.s3 import S3Server
 
 
@@ -73,7 +74,7 @@ def running(tmp_path: Path, s3: S3Server) -> Iterator[Running]:
             yield Running(environment, s3.client(), bucket)
         finally:
             process.send_signal(signal.SIGINT)
-            process.communicate(timeout=60)
+            process.communicate(timeout=PATIENCE_S)
 
 
 def test_a_bucket_from_the_dry_run_to_the_report(running: Running, tmp_path: Path) -> None:

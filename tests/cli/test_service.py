@@ -4,7 +4,6 @@ import json
 import os
 import re
 import signal
-import socket
 import subprocess
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -17,7 +16,8 @@ from client import FlashVSRClient
 from tests import clips
 from tests.cli.command import FLASHVSR, flashvsr, one_sentence
 from tests.media.looks import packets_md5, shown_at, video_stream
-from tests.patience import wait_until
+from tests.patience import PATIENCE_S, wait_until
+from tests.servers.process import free_port
 
 
 @dataclass(frozen=True)
@@ -34,13 +34,6 @@ class Running:
     def job(self, job_id: str) -> dict[str, object]:
         document: dict[str, object] = json.loads(self.flashvsr("status", job_id, "--json").stdout)
         return document
-
-
-def free_port() -> int:
-    with socket.socket() as listener:
-        listener.bind(("127.0.0.1", 0))
-        port: int = listener.getsockname()[1]
-        return port
 
 
 @contextmanager
@@ -66,7 +59,7 @@ def service(
             yield Running(process, environment, said)
         finally:
             process.send_signal(signal.SIGINT)
-            process.communicate(timeout=60)
+            process.communicate(timeout=PATIENCE_S)
     assert process.returncode == exit_code
 
 

@@ -15,7 +15,7 @@ from tests import clips
 from tests.cli.command import FLASHVSR, flashvsr
 from tests.conftest import DATA
 from tests.media.looks import ffprobe, packets_md5, shown_at, video_stream
-from tests.patience import wait_until
+from tests.patience import PATIENCE_S, wait_until
 
 SHARED = Path(__file__).parents[3] / "shared" / "clips"
 REAL = ["bikes.mp4", "carphone_pristine.mp4", "car-detection.mp4", "vtest.avi"]
@@ -187,7 +187,7 @@ def test_an_interruption_leaves_nothing(
         wait_until(lambda: len(list(tmp_path.iterdir())) == 2)
         time.sleep(2)
         process.send_signal(sent)
-        _, stderr = process.communicate(timeout=60)
+        _, stderr = process.communicate(timeout=PATIENCE_S)
     assert process.returncode == 130
     assert "Traceback" not in stderr
     assert "Interrupted" in stderr

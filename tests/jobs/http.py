@@ -6,6 +6,7 @@ from http.client import HTTPConnection
 from urllib.parse import urlsplit
 
 from jobs.storage import SignedRequest
+from tests.patience import PATIENCE_S
 
 
 @dataclass(frozen=True)
@@ -20,7 +21,7 @@ def send(request: SignedRequest | str, body: bytes | None = None) -> Answer:
     """Make a signed request, or get a link."""
     signed = SignedRequest("GET", request) if isinstance(request, str) else request
     url = urlsplit(signed.url)
-    connection = HTTPConnection(url.netloc, timeout=20)
+    connection = HTTPConnection(url.netloc, timeout=PATIENCE_S)
     try:
         connection.request(signed.method, f"{url.path}?{url.query}", body, dict(signed.headers))
         answer = connection.getresponse()

@@ -15,6 +15,7 @@ from jobs.request import DEFAULT_QUEUE
 from jobs.tables import Table
 from migrations import current_revision, migrate
 from migrations.migrate import alembic_config
+from tests.patience import PATIENCE_S
 from tests.servers.postgres import PostgresServer
 
 NEWEST = ScriptDirectory.from_config(alembic_config("sqlite://")).get_current_head()
@@ -84,5 +85,5 @@ def test_revisions_lead_to_the_declared_tables(database_url: str) -> None:
 def test_processes_that_migrate_together_wait_for_one_another(bare_url: str) -> None:
     code = f"from migrations import migrate; migrate({bare_url!r})"
     processes = [subprocess.Popen([sys.executable, "-c", code]) for _ in range(2)]
-    assert [process.wait(30) for process in processes] == [0, 0]
+    assert [process.wait(PATIENCE_S) for process in processes] == [0, 0]
     assert current_revision(bare_url) == NEWEST

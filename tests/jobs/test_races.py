@@ -23,7 +23,7 @@ from tests.jobs.steps import (
     succeed,
     try_claim,
 )
-from tests.patience import wait_until
+from tests.patience import PATIENCE_S, wait_until
 
 
 def submit_many(database: Database, actors: Sequence[Actor], count: int) -> list[str]:
@@ -84,7 +84,9 @@ def test_two_processes_run_500_jobs_once_each(world: World, alice: Actor, bob: A
     processes = [
         subprocess.Popen([*command, f"w{n}"], stdout=subprocess.PIPE, text=True) for n in range(2)
     ]
-    ran = [line for process in processes for line in process.communicate(timeout=60)[0].split()]
+    ran = [
+        line for process in processes for line in process.communicate(timeout=PATIENCE_S)[0].split()
+    ]
     assert [process.returncode for process in processes] == [0, 0]
     assert sorted(ran) == sorted(many)
     assert outcomes(world.database, many) == {("succeeded",): len(many)}

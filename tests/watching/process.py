@@ -7,6 +7,7 @@ import sys
 from pathlib import Path
 from typing import Any, Self
 
+from tests.patience import PATIENCE_S
 from tests.servers.s3 import CREDENTIALS, REGION, S3Server
 
 ROOT = Path(__file__).parents[2]
@@ -40,7 +41,7 @@ class WorkerProcess:
     def terminate(self) -> int:
         """As `docker stop`; return the exit status."""
         self._popen.terminate()
-        return self._popen.wait(30)
+        return self._popen.wait(PATIENCE_S)
 
 
 def environment_of(s3: S3Server, database_url: str, queue_url: str, **more: Any) -> dict[str, str]:

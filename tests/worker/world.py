@@ -22,7 +22,7 @@ from jobs.queue import open_bell
 from jobs.repository.workers import Worker
 from jobs.request import JobRequest
 from jobs.storage import open_storage
-from tests.patience import wait_until
+from tests.patience import PATIENCE_S, wait_until
 
 ROOT = Path(__file__).parents[2]
 LEASE_S = 4.0
@@ -253,7 +253,7 @@ class World:
     def sweep(self) -> None:
         """Sweep once, as a process of its own."""
         process = Process("sweep --once", self.environment(), self.folder / "once.log")
-        assert process.wait(30) == 0, process.log.read_text()
+        assert process.wait(PATIENCE_S) == 0, process.log.read_text()
 
     def assert_clean(self) -> None:
         """Every object belongs to a published result, and every published object is there."""
