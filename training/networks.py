@@ -13,6 +13,7 @@ from flashvsr_core.tiny_decoder import MemoryBlock, TinyDecoder
 from flashvsr_core.weights.random import CONFIGS, ModelConfig
 from training.checkpoint import load_checkpoint, piece_of
 from training.errors import TrainingError
+from training.pass_through import pass_frames_through
 
 M = TypeVar("M", bound=nn.Module)
 
@@ -56,7 +57,7 @@ def build_lq_projection(model: ModelConfig) -> LQProjection:
 
 
 def build_tiny_decoder(model: ModelConfig) -> TinyDecoder:
-    """Return a new decoder whose memory blocks pass their input on."""
+    """Return a new decoder that draws its low-quality frames, blurred."""
     decoder = TinyDecoder(model.tiny_decoder)
     for module in decoder.modules():
         if isinstance(module, nn.Conv2d):
@@ -74,6 +75,7 @@ def build_tiny_decoder(model: ModelConfig) -> TinyDecoder:
     nn.init.normal_(last.weight, std=0.01)
     # Frames are in [0, 1] here: grey to begin with.
     nn.init.constant_(last.bias, 0.5)
+    pass_frames_through(decoder)
     return decoder
 
 

@@ -14,6 +14,7 @@ from training.latent_space import LatentSpace
 from training.losses import charbonnier, psnr_db
 from training.networks import TINY_DECODER, build_tiny_decoder, find_model
 from training.perceptual import load_perceptual
+from training.rates import rates_by_inputs
 from training.stages.stage import Player, Terms, weigh
 
 
@@ -67,4 +68,4 @@ class DecoderStage:
     @property
     def players(self) -> tuple[Player, ...]:
         """The decoder."""
-        return (Player("decoder", self._objective, ((self._decoder, self._lr),)),)
+        return (Player("decoder", self._objective, rates_by_inputs(self._decoder, self._lr)),)

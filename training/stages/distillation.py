@@ -29,6 +29,7 @@ from training.networks import (
     load_piece,
 )
 from training.perceptual import load_perceptual
+from training.rates import rates_by_inputs
 from training.stages.flow_matching import pattern_of, trained_denoiser
 from training.stages.stage import LAG, Player, Terms, weigh
 
@@ -128,9 +129,12 @@ class DistillationStage:
         """The student, and the critic if the distribution counts."""
         config = self._config
         lr = config.optimizer.lr
-        groups = [(self._student.dit, lr), (self._student.projection, lr)]
+        groups: list[tuple[nn.Module, float]] = [
+            (self._student.dit, lr),
+            (self._student.projection, lr),
+        ]
         if config.decoder_lr:
-            groups.append((self._decoder, config.decoder_lr))
+            groups += rates_by_inputs(self._decoder, config.decoder_lr)
         student = Player("student", self._objective, tuple(groups))
         if not config.losses.get("distribution"):
             return (student,)
