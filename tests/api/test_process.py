@@ -16,8 +16,8 @@ from api.__main__ import main
 from api.first_keys import create_first_key
 from migrations import migrate
 from tests.api.world import World
-from tests.patience import PATIENCE_S
-from tests.servers.process import free_port
+from tests.patience import PATIENCE_S, wait_until
+from tests.servers.process import free_port, is_listening
 
 ROOT = Path(__file__).parents[2]
 
@@ -47,15 +47,9 @@ def environment(tmp_path: Path) -> Mapping[str, str]:
 @pytest.fixture
 def server(environment: Mapping[str, str]) -> Iterator[subprocess.Popen[bytes]]:
     process = subprocess.Popen([sys.executable, "-c", WITHOUT_TORCH], env=environment, cwd=ROOT)
-    deadline = time.monotonic() + 30
-    while True:
-        try:
-            httpx2.get(f"http://127.0.0.1:{environment['FLASHVSR_PORT']}/healthz")
-            break
-        except httpx2.TransportError:
-            assert process.poll() is None
-            assert time.monotonic() < deadline
-            time.sleep(0.05)
+    port = int(environment["FLASHVSR_PORT"])
+    wait_until(lambda: process.poll() is not None or is_listening(port))
+    assert process.poll() is None
     yield process
     process.kill()
     process.wait()

@@ -1,4 +1,4 @@
-"""An encoder leaves the machine to others, also where root starts it."""
+"""An encoder leaves the machine to others, also where root starts it: only there can this fail."""
 
 import os
 import sys

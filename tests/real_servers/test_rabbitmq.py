@@ -187,9 +187,9 @@ class TestWorkers:
         first = rabbit_farm.start_worker("w1", command="run", **SLOW)
         job_id = rabbit_farm.submit()
         rabbit_farm.wait_for_stage(job_id, "enlarging")
-        rabbit_farm.start_worker("w2")
+        # No sweeper runs, and it does not look by itself: that it hears of it is the bell's work.
+        rabbit_farm.start_worker("w2", look_s=3600)
         first.terminate()
-        # No sweeper runs: that the other one hears of it is the bell's work.
         job = rabbit_farm.wait_for(job_id)
         assert rabbit_farm.outcomes(job_id) == ["given_back", "succeeded"]
         assert job.attempts_used == 0

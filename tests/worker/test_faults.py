@@ -69,7 +69,8 @@ def test_terminated_worker_gives_its_job_back(world: World) -> None:
     first = world.start_worker("w1", command="run", **SLOW)
     job_id = world.submit()
     world.wait_for_stage(job_id, "enlarging")
-    world.start_worker("w2")
+    # No sweeper runs, and it does not look by itself: that it hears of the job is the bell's work.
+    world.start_worker("w2", look_s=3600)
     first.terminate()
     job = world.wait_for(job_id)
     assert world.outcomes(job_id) == ["given_back", "succeeded"]

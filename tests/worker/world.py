@@ -141,7 +141,7 @@ class World:
         if self.broker_url is not None:
             where["BROKER_URL"] = self.broker_url
         flags = {f"FLASHVSR_{name.upper()}": str(value) for name, value in chosen.items()}
-        return {**os.environ, "PYTHONWARNINGS": "", "OMP_NUM_THREADS": "1", **where, **flags}
+        return {**os.environ, "PYTHONWARNINGS": "", **where, **flags}
 
     def start_worker(self, name: str = "w1", command: str = "one", **more: object) -> Process:
         """Start a worker; it is ready when its row says so."""
