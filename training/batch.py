@@ -30,10 +30,9 @@ class Batch:
 
 
 def enlarge_clips(low: Tensor, scale: int) -> Tensor:
-    """Enlarge (B, 3, T, h, w) in [-1, 1] on 8-bit levels to (B, 3, T, H, W), as the engine does."""
+    """Enlarge (B, 3, T, h, w) uint8 to (B, 3, T, H, W) in [-1, 1], as the engine does it."""
     B, _, T, height, width = low.shape
-    levels = ((low.float() + 1) * 127.5).round_().to(torch.uint8)
-    frames = levels.permute(0, 2, 3, 4, 1).flatten(0, 1)
+    frames = low.permute(0, 2, 3, 4, 1).flatten(0, 1)
     geometry = plan_geometry(Size(height, width), scale=scale)
     large = enlarge(frames, geometry, torch.float32)
     large = large[..., : height * scale, : width * scale]

@@ -35,6 +35,13 @@ class DataConfig:
     makers: int = 0
     """Processes that make the clips; 0 makes them in a thread of the training process. More help
     where the GPU waits for its batches; each decodes the training set once more."""
+    pool: int = 0
+    """Pairs of batches that are made once, kept in main memory, and drawn again and again, each
+    time turned and cut anew; 0 makes new ones for every step."""
+    crop_px: int = 0
+    """Side of the part that is cut from kept clips, a multiple of 8; 0 is the whole."""
+    crop_frames: int = 0
+    """Its length; 0 is the whole."""
     clean_share: float = 0.25
     """Share of groups that are only reduced, bicubically."""
 

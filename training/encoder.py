@@ -106,5 +106,7 @@ class Encoder(nn.Module):
             Mean and log-variance, (B, 16, f, H/8, W/8) float32 each.
 
         """
+        # Channels last: GPUs' convolutions want no other layout, and would convert to it each time.
+        frames = frames.contiguous(memory_format=torch.channels_last_3d)
         mean, log_variance = self.conv1(self.encoder(frames)).float().chunk(2, dim=1)
         return mean, log_variance.clamp(-20.0, 4.0)

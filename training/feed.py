@@ -1,94 +1,25 @@
-"""Batches for the training loop, one step ahead of it."""
+"""Batches for the training loop, made some steps ahead of it."""
 
+import math
 from collections.abc import Callable, Generator
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import nullcontext
-from pathlib import Path
-from typing import Protocol
 
 import numpy as np
 import torch
-from torch import Tensor
 
 from training.batch import Batch, enlarge_clips
-from training.config import DataConfig, StageConfig
-from training.data import (
-    Batches,
-    BatchSettings,
-    CodecPool,
-    Degradation,
-    DegradationSettings,
-    PackedClips,
-)
+from training.config import StageConfig
+from training.cut import STEP_PX, cut_and_turn
 from training.errors import TrainingError
+from training.levels import from_levels
+from training.pairs import PairSource
 
 _IMAGE_FRAMES = 9
 """An image is shown as a still clip of the fewest frames that the transformer takes."""
 
-
-class PairSource(Protocol):
-    """Pairs of clips by step, slot and kind."""
-
-    @property
-    def parallel(self) -> int:
-        """How many calls of `pairs` at a time help."""
-        ...
-
-    def pairs(self, step: int, slot: int, *, scale: int, is_image: bool) -> tuple[Tensor, Tensor]:
-        """Return high (B, 3, T, H, W) and low (B, 3, T, H/scale, W/scale) in [-1, 1].
-
-        The same arguments give the same pairs; an image has T = 1.
-        """
-        ...
-
-
-def open_clips(packed: str, device: torch.device) -> PackedClips:
-    """Open a packed training set; its pixels stay on the device.
-
-    Raises:
-        TrainingError: there is no such file.
-
-    """
-    if not Path(packed).is_file():
-        raise TrainingError(
-            f"There is no training set {packed}; make one with 'python -m training.data pack', or"
-            " name another with --data."
-        )
-    return PackedClips.open(packed, device)
-
-
-class PackedPairs:
-    """Pairs from a packed training set under the training degradation."""
-
-    parallel = 1
-
-    def __init__(
-        self,
-        clips: PackedClips,
-        codecs: CodecPool,
-        config: DataConfig,
-        seed: int,
-        device: torch.device,
-    ) -> None:
-        """Share an open set; its pixels are where it was opened."""
-        self._clips, self._config, self._seed, self._device = clips, config, seed, device
-        settings = DegradationSettings(clean_share=config.clean_share)
-        self._degradations = {
-            scale: Degradation(scale, settings, codecs) for scale in config.scales
-        }
-
-    def pairs(self, step: int, slot: int, *, scale: int, is_image: bool) -> tuple[Tensor, Tensor]:
-        """Return one slot's pairs; see `PairSource`."""
-        config = self._config
-        settings = BatchSettings(
-            batch=config.batch,
-            frames=1 if is_image else config.frames,
-            size_px=config.size_px,
-            group=config.group,
-            seed=self._seed,
-        )
-        batches = Batches(self._clips, self._degradations[scale], settings, self._device, rank=slot)
-        return batches.at(step)
+_NOISE, _NUMBER, _CUT = 2, 3, 4
+"""What a generator is for; 0 and 1 are those of `training.data.batches`."""
 
 
 class Feed:
@@ -97,6 +28,19 @@ class Feed:
     def __init__(
         self, source: PairSource, config: StageConfig, slots: list[int], device: torch.device
     ) -> None:
+        """Prepare for one stage.
+
+        Raises:
+            TrainingError: the parts that are to be cut are no multiple of 8 and of all scales.
+
+        """
+        data = config.data
+        unit = math.lcm(STEP_PX, *data.scales)
+        if data.crop_px % unit:
+            raise TrainingError(
+                f"Parts of {data.crop_px} px cannot be cut; set data.crop_px to a multiple of"
+                f" {unit}."
+            )
         self._source, self._config, self._slots, self._device = source, config, slots, device
 
     def at(self, step: int) -> list[Batch]:
@@ -105,17 +49,26 @@ class Feed:
 
     def _make(self, step: int, slot: int) -> Batch:
         data = self._config.data
-        scale = data.scales[step % len(data.scales)]
         is_image = bool(data.image_every) and step % data.image_every == data.image_every - 1
-        high, low = self._source.pairs(step, slot, scale=scale, is_image=is_image)
+        number = step
+        if data.pool:
+            number = int(self._random(step, slot, _NUMBER).integers(data.pool))
+        scale = data.scales[number % len(data.scales)]
+        high, low = self._source.pairs(number, slot, scale=scale, is_image=is_image)
+        if data.pool:
+            random = self._random(step, slot, _CUT)
+            parts = data.crop_px, data.crop_frames
+            high, low = cut_and_turn(high, low, *parts, random, self._device)
+        high = from_levels(high.to(self._device))
         large = enlarge_clips(low.to(self._device), scale)
-        high = high.to(self._device)
         if is_image:
             high, large = (x.expand(-1, -1, _IMAGE_FRAMES, -1, -1) for x in (high, large))
-        words = np.random.SeedSequence([self._config.seed, step, slot, 2])
         generator = torch.Generator(self._device)
-        generator.manual_seed(int(words.generate_state(1, np.uint64)[0] >> 1))
+        generator.manual_seed(int(self._random(step, slot, _NOISE).integers(2**63)))
         return Batch(high, large, generator, step)
+
+    def _random(self, step: int, slot: int, purpose: int) -> np.random.Generator:
+        return np.random.default_rng([self._config.seed, step, slot, purpose])
 
     def ahead(self, first_step: int) -> Generator[list[Batch], None, None]:
         """Yield the batches from `first_step` on; the next ones are made while these are used."""

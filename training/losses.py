@@ -5,10 +5,31 @@ from torch import Tensor
 
 _EPS = 1e-3
 
+EDGE_PX = 16
+"""What the zeros around a clip reach far into."""
+_EDGE_WEIGHT = 0.25
+"""Clips are small, and have four times the edge of the pictures that they stand for."""
 
-def charbonnier(result: Tensor, target: Tensor) -> Tensor:
-    """Return the mean of sqrt(d^2 + eps^2): the absolute difference, smooth at 0."""
-    return ((result.float() - target.float()).square() + _EPS**2).sqrt().mean()
+
+def charbonnier(result: Tensor, target: Tensor, weights: Tensor | None = None) -> Tensor:
+    """Return the mean of sqrt(d^2 + eps^2): the absolute difference, smooth at 0.
+
+    Weights (H, W) with a mean of 1 say how much a place counts.
+    """
+    distance = ((result.float() - target.float()).square() + _EPS**2).sqrt()
+    return (distance if weights is None else distance * weights).mean()
+
+
+def inside(frames: Tensor) -> Tensor:
+    """Return frames (..., H, W) without their edges."""
+    return frames[..., EDGE_PX:-EDGE_PX, EDGE_PX:-EDGE_PX]
+
+
+def edge_weights(frames: Tensor) -> Tensor:
+    """Return weights (H, W) with a mean of 1, smaller at the edges."""
+    weights = torch.full(frames.shape[-2:], _EDGE_WEIGHT, device=frames.device)
+    inside(weights).fill_(1.0)
+    return weights / weights.mean()
 
 
 def mean_square(result: Tensor, target: Tensor) -> Tensor:

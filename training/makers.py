@@ -15,7 +15,7 @@ from torch import Tensor
 
 from training.config import DataConfig
 from training.data import CodecPool
-from training.feed import PackedPairs, open_clips
+from training.pairs import PackedPairs, open_clips
 
 Levels = npt.NDArray[np.uint8]
 
@@ -29,7 +29,6 @@ class PairMakers:
     def __init__(self, packed: str, count: int, device: torch.device) -> None:
         """Begin `count` processes, which make clips on `device`."""
         # Neither a process that uses CUDA nor one with threads may be forked.
-        self._device = device
         self._pool = ProcessPoolExecutor(
             count,
             mp_context=multiprocessing.get_context("spawn"),
@@ -40,7 +39,7 @@ class PairMakers:
 
     def source(self, config: DataConfig, seed: int) -> "MadePairs":
         """Return the pairs that a stage asks for."""
-        return MadePairs(self._pool, self.parallel, config, seed, self._device)
+        return MadePairs(self._pool, self.parallel, config, seed)
 
     def __enter__(self) -> Self:
         return self
@@ -55,24 +54,19 @@ class PairMakers:
 
 
 class MadePairs:
-    """`PackedPairs` made elsewhere: the same numbers, as clips are on 8-bit levels anyway."""
+    """`PackedPairs` made elsewhere."""
 
     def __init__(
-        self,
-        pool: ProcessPoolExecutor,
-        parallel: int,
-        config: DataConfig,
-        seed: int,
-        device: torch.device,
+        self, pool: ProcessPoolExecutor, parallel: int, config: DataConfig, seed: int
     ) -> None:
-        self._pool, self._config, self._seed, self._device = pool, config, seed, device
+        self._pool, self._config, self._seed = pool, config, seed
         self.parallel = parallel
 
-    def pairs(self, step: int, slot: int, *, scale: int, is_image: bool) -> tuple[Tensor, Tensor]:
+    def pairs(self, number: int, slot: int, *, scale: int, is_image: bool) -> tuple[Tensor, Tensor]:
         """Return one slot's pairs; see `PairSource`."""
-        made = self._pool.submit(_make, self._config, self._seed, step, slot, scale, is_image)
-        high, low = (torch.from_numpy(levels).to(self._device) for levels in made.result())
-        return _from_levels(high), _from_levels(low)
+        made = self._pool.submit(_make, self._config, self._seed, number, slot, scale, is_image)
+        high, low = made.result()
+        return torch.from_numpy(high), torch.from_numpy(low)
 
 
 def _open(packed: str, device: str) -> None:
@@ -82,16 +76,8 @@ def _open(packed: str, device: str) -> None:
 
 
 def _make(
-    config: DataConfig, seed: int, step: int, slot: int, scale: int, is_image: bool
+    config: DataConfig, seed: int, number: int, slot: int, scale: int, is_image: bool
 ) -> tuple[Levels, Levels]:
     source = PackedPairs(_opened["clips"], _opened["codecs"], config, seed, _opened["device"])
-    high, low = source.pairs(step, slot, scale=scale, is_image=is_image)
-    return _to_levels(high), _to_levels(low)
-
-
-def _to_levels(clips: Tensor) -> Levels:
-    return ((clips + 1) * 127.5).round_().to(torch.uint8).cpu().numpy()
-
-
-def _from_levels(levels: Tensor) -> Tensor:
-    return levels.float().mul_(2 / 255).sub_(1)
+    high, low = source.pairs(number, slot, scale=scale, is_image=is_image)
+    return high.cpu().numpy(), low.cpu().numpy()

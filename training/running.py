@@ -9,10 +9,11 @@ from typing import Self
 
 import torch
 
-from training.config import StageConfig
+from training.config import DataConfig, StageConfig
 from training.data import CodecPool, PackedClips, default_workers
-from training.feed import PackedPairs, PairSource, open_clips
 from training.makers import PairMakers
+from training.pairs import PackedPairs, PairSource, open_clips
+from training.pool import PooledPairs
 from training.processes import Processes
 from training.trainer import RunLimits, Trainer
 
@@ -42,6 +43,8 @@ def run_stages(
     """
     torch.set_float32_matmul_precision("high")
     torch.backends.cudnn.benchmark = True
+    # The fastest are nearly always among the first; trying all takes half a minute a stage.
+    torch.backends.cudnn.benchmark_limit = 4
     processes = Processes.join(device)
     try:
         with _Sources(processes.device) as sources:
@@ -68,6 +71,7 @@ class _Sources:
         self._codecs = self._closing.enter_context(CodecPool(default_workers()))
         self._opened: dict[str, PackedClips] = {}
         self._makers: dict[tuple[str, int], PairMakers] = {}
+        self._pools: dict[tuple[DataConfig, int], PooledPairs] = {}
 
     def __enter__(self) -> Self:
         return self
@@ -82,13 +86,23 @@ class _Sources:
 
     def of(self, config: StageConfig) -> PairSource:
         """Return the pairs that a stage learns from."""
+        if not config.data.pool:
+            return self._made(config)
+        # Stages whose pairs are made alike share them, whatever they cut out of them.
+        made = dataclasses.replace(config.data, pool=0, crop_px=0, crop_frames=0, image_every=0)
+        key = made, config.seed
+        if key not in self._pools:
+            self._pools[key] = PooledPairs(self._made(config))
+        return self._pools[key]
+
+    def _made(self, config: StageConfig) -> PairSource:
         data = config.data
         if not data.makers:
             if data.packed not in self._opened:
                 self._opened[data.packed] = open_clips(data.packed, self._device)
             clips = self._opened[data.packed]
             return PackedPairs(clips, self._codecs, data, config.seed, self._device)
-        key = data.packed, data.makers
-        if key not in self._makers:
-            self._makers[key] = self._closing.enter_context(PairMakers(*key, self._device))
-        return self._makers[key].source(data, config.seed)
+        makers = data.packed, data.makers
+        if makers not in self._makers:
+            self._makers[makers] = self._closing.enter_context(PairMakers(*makers, self._device))
+        return self._makers[makers].source(data, config.seed)

@@ -13,9 +13,10 @@ from training.batch import Batch
 from training.checkpoint import Checkpoint, State, find_checkpoint, load_checkpoint, save_checkpoint
 from training.config import StageConfig
 from training.errors import TrainingError
-from training.feed import Feed, PairSource
+from training.feed import Feed
 from training.log import Log
 from training.networks import fill_piece
+from training.pairs import PairSource
 from training.processes import Processes
 from training.schedule import RateSchedule
 from training.stages import STAGES, Player, Terms
@@ -155,9 +156,10 @@ class Trainer:
                 group["lr"] = group["full_lr"] * factor
             parameters = [p for group in optimizer.param_groups for p in group["params"]]
             norm = nn.utils.clip_grad_norm_(parameters, self._config.optimizer.gradient_limit)
-            # A gradient that is not finite is not learned from, and the log tells of it.
-            if torch.isfinite(norm):
-                optimizer.step()
+            # A gradient that is not finite is not learned from, and the log tells of it. Torch's
+            # fused optimizers look at this mark themselves: the host need not wait for the GPU.
+            optimizer.found_inf = (~norm.isfinite()).float()
+            optimizer.step()
             sums[f"{player.name}_gradient"] = norm.detach()
         self._step += 1
         self._average.follow(self._step)
@@ -210,15 +212,22 @@ class Trainer:
         self._processes.wait()
 
 
-def _optimizer(player: Player, config: StageConfig) -> torch.optim.AdamW:
+class _Optimizer(torch.optim.AdamW):
+    """Skips a step where `found_inf` is 1, as under a gradient scaler."""
+
+    found_inf: Tensor
+
+
+def _optimizer(player: Player, config: StageConfig) -> _Optimizer:
+    """Build the optimizer of a player; modules that learn at one rate share a group."""
     settings = config.optimizer
     first, second = settings.betas
-    return torch.optim.AdamW(
-        [
-            {"params": list(module.parameters()), "lr": lr, "full_lr": lr}
-            for module, lr in player.groups
-        ],
+    by_rate: dict[float, list[nn.Parameter]] = {}
+    for module, lr in player.groups:
+        by_rate.setdefault(lr, []).extend(module.parameters())
+    return _Optimizer(
+        [{"params": params, "lr": lr, "full_lr": lr} for lr, params in by_rate.items()],
         betas=(first, second),
         weight_decay=settings.weight_decay,
-        fused=any(p.is_cuda for module, _ in player.groups for p in module.parameters()),
+        fused=True,
     )

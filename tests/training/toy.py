@@ -12,6 +12,7 @@ from training.config import (
     OptimizerConfig,
     StageConfig,
 )
+from training.levels import to_levels
 
 SIZE_PX = 128
 LOSSES = {
@@ -33,9 +34,9 @@ class ToySource:
     def __init__(self, frames: int, batch: int) -> None:
         self._frames, self._batch = frames, batch
 
-    def pairs(self, step: int, slot: int, *, scale: int, is_image: bool) -> tuple[Tensor, Tensor]:
+    def pairs(self, number: int, slot: int, *, scale: int, is_image: bool) -> tuple[Tensor, Tensor]:
         frames = 1 if is_image else self._frames
-        random = np.random.default_rng([step, slot, scale])
+        random = np.random.default_rng([number, slot, scale])
         clips = []
         for _ in range(self._batch):
             speed, phase = random.choice([-2.0, 2.0]), random.uniform(0, 6.28)
@@ -45,8 +46,7 @@ class ToySource:
             clips.append(torch.stack([wave, wave * 0.5, -wave]))
         high = torch.stack(clips).float()
         low = F.avg_pool3d(high, (1, scale, scale))
-        levels = ((low + 1) * 127.5).round()
-        return high, levels / 127.5 - 1
+        return to_levels(high), to_levels(low)
 
 
 def toy_config(stage: str, *, slots: int = 1, batch: int = 1, seed: int = 0) -> StageConfig:
@@ -68,7 +68,7 @@ def toy_config(stage: str, *, slots: int = 1, batch: int = 1, seed: int = 0) -> 
         attention=AttentionConfig(topk_ratios=(0.9,)),
         diffusion=DiffusionConfig(critic_lr=1e-3),
         seed=seed,
-        decoder_lr=1e-2,
+        decoder_lr=2e-3,
         log_steps=1,
         precision="fp32",
     )

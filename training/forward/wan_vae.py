@@ -22,7 +22,7 @@ def decode_clips(vae: WanVAE, hidden: Tensor) -> Tensor:
 
     """
     network = vae.decoder
-    x = vae.conv2(hidden)
+    x = vae.conv2(hidden).contiguous(memory_format=torch.channels_last_3d)
     x = convolve(network.conv1, x)
     for layer in [*network.middle, *network.upsamples]:
         if isinstance(layer, ResidualBlock):

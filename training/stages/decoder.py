@@ -11,11 +11,14 @@ from training.batch import Batch
 from training.config import StageConfig
 from training.forward import tiny_decoder
 from training.latent_space import LatentSpace
-from training.losses import charbonnier, psnr_db
+from training.losses import charbonnier, edge_weights, inside, psnr_db
 from training.networks import TINY_DECODER, build_tiny_decoder, find_model
 from training.perceptual import load_perceptual
 from training.rates import rates_by_inputs
 from training.stages.stage import Player, Terms, weigh
+
+_TEACH_EVERY = 4
+"""Every so many steps the large decoder draws, which takes longer than all else in a step."""
 
 
 class _Decoding(nn.Module):
@@ -29,14 +32,14 @@ class _Decoding(nn.Module):
         clean = self._space.encode(batch.high)
         # What the one-step model will give is not exact: noise of a random size, clip by clip,
         # teaches the decoder to weigh the latents against the low-quality frames.
-        amount = batch.uniform().square().view(-1, 1, 1, 1, 1)
+        amount = batch.uniform().sqrt().view(-1, 1, 1, 1, 1)
         latents = (1 - amount) * clean + amount * batch.noise_like(clean)
         frames = tiny_decoder.decode_clips(self.decoder, latents, batch.low)
         named = {
-            "pixel": charbonnier(frames, batch.high),
-            "perceptual": self._perceptual(frames, batch.high),
+            "pixel": charbonnier(frames, batch.high, edge_weights(frames)),
+            "perceptual": self._perceptual(inside(frames), inside(batch.high)),
         }
-        if self._config.losses.get("large_decoder"):
+        if self._config.losses.get("large_decoder") and (batch.step + 1) % _TEACH_EVERY == 0:
             # Of true latents: noise would make the large decoder draw what nobody wants.
             named["large_decoder"] = charbonnier(frames, self._space.decode(clean))
         terms = weigh(self._config, named)
@@ -44,8 +47,8 @@ class _Decoding(nn.Module):
             terms.loss,
             {
                 **terms.logged,
-                "psnr_db": psnr_db(frames, batch.high),
-                "psnr_db_bicubic": psnr_db(batch.low, batch.high),
+                "psnr_db": psnr_db(inside(frames), inside(batch.high)),
+                "psnr_db_bicubic": psnr_db(inside(batch.low), inside(batch.high)),
             },
         )
 

@@ -18,7 +18,7 @@ from training.config import StageConfig
 from training.diffusion import Denoiser, match_distribution, match_flow
 from training.forward import tiny_decoder
 from training.latent_space import LatentSpace
-from training.losses import charbonnier, mean_square, psnr_db
+from training.losses import charbonnier, edge_weights, inside, mean_square, psnr_db
 from training.networks import (
     DIT,
     LQ_PROJECTION,
@@ -62,8 +62,8 @@ class _Student(nn.Module):
         named = {
             # At pure noise flow matching is the distance of the latents.
             "flow": mean_square(clean, truth),
-            "pixel": charbonnier(frames, emitted),
-            "perceptual": self._perceptual(frames, emitted),
+            "pixel": charbonnier(frames, emitted, edge_weights(frames)),
+            "perceptual": self._perceptual(inside(frames), inside(emitted)),
         }
         if config.losses.get("distribution"):
             named["distribution"] = match_distribution(
@@ -72,8 +72,8 @@ class _Student(nn.Module):
         terms = weigh(config, named)
         logged = {
             **terms.logged,
-            "psnr_db": psnr_db(frames, emitted),
-            "psnr_db_bicubic": psnr_db(batch.low[:, :, :-LAG], emitted),
+            "psnr_db": psnr_db(inside(frames), inside(emitted)),
+            "psnr_db_bicubic": psnr_db(inside(batch.low[:, :, :-LAG]), inside(emitted)),
         }
         return Terms(terms.loss, logged, {"clean": clean.detach()})
 

@@ -6,8 +6,8 @@ import torch
 
 from training.config import DataConfig
 from training.data import CodecPool
-from training.feed import PackedPairs, open_clips
 from training.makers import PairMakers
+from training.pairs import PackedPairs, open_clips
 
 
 def test_makers_change_nothing(packed_set: Path) -> None:
