@@ -5,7 +5,9 @@ Everything is opened in the pool's child: the parent holds no connection and nev
 
 import os
 import signal
+import threading
 
+import billiard.pool
 from billiard.process import active_children
 from celery import shared_task
 from celery.signals import (
@@ -25,6 +27,14 @@ from worker.tools import Tools
 STOP = signal.SIGUSR2
 """Tells the child to give its job back. The pool takes SIGTERM for itself when a child starts."""
 
+_TRIES_TO_BE_HEARD = 10
+"""How often, every 0.1 s, a child that exits looks whether the parent has read all that it told.
+
+Billiard's own number makes 30 s. A parent that is stopped before it has read that the child took a
+bell forgets that bell and reads nothing more, so that the child would wait for all that time. It
+need not: rows tell how jobs end, and a parent that does read finds in the pipe what was left there.
+"""
+
 _station: Station | None = None
 _listens = False
 
@@ -42,6 +52,7 @@ def _open_station(**_: object) -> None:
     global _station
     settings = read_worker_settings()
     set_up_logging(settings.log_format)
+    billiard.pool.GUARANTEE_MESSAGE_CONSUMPTION_RETRY_LIMIT = _TRIES_TO_BE_HEARD
     _station = Station(Tools.open(settings, read_settings()), _leave)
     on_signals(_station.stop, STOP)
     _station.start()
@@ -84,6 +95,11 @@ def _leave() -> None:
     """End the whole worker: the pool would replace a child that just exits."""
     os.kill(os.getppid(), signal.SIGTERM)
 
+
+# Celery's handler of SIGTERM holds this lock for a moment, and another SIGTERM may interrupt it
+# then: where every process gets one, the child passes its own on to the parent. With Celery's plain
+# lock the second handler would wait for ever for the first one, which lies beneath it on the stack.
+worker_shutting_down.lock = threading.RLock()
 
 worker_process_init.connect(_open_station)
 worker_process_shutdown.connect(_close_station)

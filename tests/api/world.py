@@ -71,7 +71,7 @@ class World:
         self._thread = threading.Thread(target=self._server.run, daemon=True)
         self._thread.start()
         self._opened: list[httpx2.Client] = []
-        deadline = time.monotonic() + 20
+        deadline = time.monotonic() + PATIENCE_S
         while not self._server.started:
             assert time.monotonic() < deadline
             assert self._thread.is_alive()

@@ -227,9 +227,7 @@ def test_a_removed_input_is_said(sign_in: SignIn, add_job: AddJob, clip: Path) -
     page = sign_in()
     viewer = open_viewer(page, add_job(None, clip))
     note = viewer.get_by_role("status").first
-    expect(note).to_have_text(
-        "The input is not there any more, so this is the result alone.", timeout=5000
-    )
+    expect(note).to_have_text("The input is not there any more, so this is the result alone.")
     viewer.get_by_role("button", name="Play").click()
     wait_until(lambda: bool(films(viewer)["at"] > 0.2), "the result must play")
 

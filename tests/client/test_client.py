@@ -34,6 +34,7 @@ from jobs.job import Reason
 from jobs.storage import Storage, open_storage
 from jobs.storage.interface import PART_BYTES
 from tests.api.world import World
+from tests.patience import PATIENCE_S
 from tests.servers.faulty_proxy import FaultyProxy
 from tests.servers.process import free_port
 
@@ -71,7 +72,7 @@ def test_the_whole_way(world: World, service: FlashVSRClient, film: Path, tmp_pa
     threading.Timer(0.3, world.report, (lease, 50)).start()
     threading.Timer(0.9, world.succeed, (lease, tmp_path)).start()
     seen: list[Job] = []
-    done = service.wait(job.id, timeout_s=20, on_change=seen.append)
+    done = service.wait(job.id, timeout_s=PATIENCE_S, on_change=seen.append)
     assert done.state == "succeeded"
     assert [each.state for each in seen][-1] == "succeeded"
     assert 50 in [each.progress.percent for each in seen if each.progress]
@@ -248,7 +249,7 @@ def test_outages_are_waited_out(embedded: World, tmp_path: Path) -> None:
 
             threading.Timer(0.3, outage).start()
             assert [at.state for at in service.events(job.id)][-1] == "succeeded"
-            assert service.wait(job.id, timeout_s=5).state == "succeeded"
+            assert service.wait(job.id, timeout_s=PATIENCE_S).state == "succeeded"
             assert len([*service.list()]) == 1
 
 

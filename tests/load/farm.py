@@ -11,7 +11,7 @@ from pathlib import Path
 
 import httpx2
 
-from tests.patience import wait_until
+from tests.patience import PATIENCE_S, wait_until
 from tests.servers.postgres import PostgresServer
 from tests.servers.process import free_port
 from tests.servers.redis import RedisServer
@@ -79,7 +79,7 @@ def started_farm(folder: Path, workers: int) -> Iterator[Farm]:
         for process in reversed(processes):
             process.terminate()
         for process in processes:
-            process.wait(60)
+            process.wait(PATIENCE_S)
         s3.stop()
         redis.stop()
         postgres.close()

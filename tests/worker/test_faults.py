@@ -2,6 +2,8 @@
 
 import os
 import signal
+import subprocess
+import sys
 import time
 from pathlib import Path
 from typing import Any
@@ -10,12 +12,12 @@ import pytest
 
 from jobs.errors import StateConflictError
 from jobs.job import Job
-from tests.patience import wait_until
+from tests.patience import PATIENCE_S, wait_until
 from tests.servers.faulty_proxy import FaultyProxy
 from tests.servers.postgres import PostgresServer
 from tests.servers.redis import RedisServer
 from tests.servers.s3 import S3Server
-from tests.worker.world import World
+from tests.worker.world import ROOT, World
 
 SLOW: dict[str, Any] = {"stub_chunks": 400, "stub_chunk_s": 0.05}
 """A job of 20 s, which no test waits for."""
@@ -90,6 +92,47 @@ def test_everything_of_a_worker_is_terminated_at_once(farm: World) -> None:
     wait_until(lambda: farm.job(job_id).state == "queued")
     assert farm.outcomes(job_id) == ["given_back"]
     assert worker.wait() == 0
+
+
+def test_sigterm_may_interrupt_the_handler_of_another_one() -> None:
+    """The child passes on what the parent got too."""
+    within_the_first_one = """
+import os, signal
+from types import SimpleNamespace
+from celery.apps.worker import install_worker_term_handler
+from celery.signals import worker_shutting_down
+from celery.worker import state
+import worker.tasks
+install_worker_term_handler(SimpleNamespace(hostname="w1"))
+with worker_shutting_down.lock:
+    os.kill(os.getpid(), signal.SIGTERM)
+assert state.should_stop == 0
+"""
+    command = [sys.executable, "-c", within_the_first_one]
+    subprocess.run(command, cwd=ROOT, check=True, timeout=PATIENCE_S)
+
+
+def test_bell_that_nobody_answers_does_not_hold_up_the_end(farm: World) -> None:
+    """The parent stops to listen before the child has said that it heard the bell."""
+    worker = farm.start_worker()
+    farm.wait_for(farm.submit())
+    wait_until(lambda: "] succeeded in" in worker.log.read_text(), worker.log.read_text)
+    (row,) = farm.workers()
+    child = row.facts["pid"]
+    # On a machine that is too slow for these pauses the test passes without having tested anything.
+    time.sleep(0.5)  # Until the parent knows that the child is free.
+    os.kill(child, signal.SIGSTOP)
+    farm.ring()
+    wait_until(lambda: worker.log.read_text().count("] received") == 2, worker.log.read_text)
+    time.sleep(0.5)  # Until it lies in the pipe to the child.
+    worker.terminate()
+    time.sleep(2)  # Until the parent waits for the child alone.
+    os.kill(child, signal.SIGCONT)
+    started = time.monotonic()
+    assert worker.wait() == 0
+    # By itself the child would wait for 30 s to be heard. It takes 2 s.
+    assert time.monotonic() - started < 25
+    assert farm.workers() == []
 
 
 @pytest.mark.parametrize("stage", ["enlarging", "uploading"])

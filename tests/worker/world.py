@@ -71,7 +71,7 @@ class Process:
     def terminate(self) -> None:
         self._popen.terminate()
 
-    def wait(self, timeout_s: float = 20.0) -> int:
+    def wait(self, timeout_s: float = PATIENCE_S) -> int:
         return self._popen.wait(timeout_s)
 
 
