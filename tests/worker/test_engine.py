@@ -25,7 +25,7 @@ def clip(tmp_path: Path) -> Path:
 
 def make_tools(world: World, engine: Any, weights: Path) -> Tools:
     settings = WorkerSettings(
-        weights=weights,
+        weights=str(weights),
         device="cpu",
         queues=world.queue,
         scratch=world.folder / "scratch",
