@@ -103,6 +103,14 @@ def test_from_upload_to_result(farm: World, random_weights: Path, clip: Path) ->
     farm.assert_clean()
 
 
+@pytest.mark.parametrize("chosen", [{}, {"weights": "nano"}])
+def test_without_other_weights_the_small_model_works(
+    embedded: World, clip: Path, chosen: dict[str, str]
+) -> None:
+    embedded.start_worker(engine="flashvsr", device="cpu", lease_s=30, pipelines="tiny", **chosen)
+    assert embedded.wait_for(embedded.submit(clip)).result is not None
+
+
 def test_out_of_memory_is_tried_again_in_tiles(
     embedded: World, random_weights: Path, clip: Path
 ) -> None:
