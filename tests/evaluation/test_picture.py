@@ -72,3 +72,11 @@ def test_crops_that_cannot_be(cars: Frames, text: str) -> None:
 def test_frames_that_are_not_there(cars: Frames) -> None:
     with pytest.raises(EvaluationDataError, match="choose from 0 to 1"):
         make_panels(cars[:2], 2, "cars", "bicubic", BASELINES)
+
+
+def test_the_readme_shows_one() -> None:
+    path = CARS.parents[2] / "docs" / "before-after.webp"
+    assert f"](docs/{path.name})" in (CARS.parents[2] / "README.md").read_text(encoding="utf-8")
+    assert path.stat().st_size < 300_000
+    with Image.open(path) as sheet:
+        assert sheet.width > 2 * sheet.height
