@@ -11,7 +11,7 @@ from typing import Annotated
 import typer
 
 from cli.errors import NOT_HERE
-from cli.folders import default_weights
+from cli.folders import SMALL_MODEL, downloaded_weights
 
 
 @dataclass(frozen=True)
@@ -67,6 +67,7 @@ def _find_engine() -> Iterator[Finding]:
 
     from flashvsr_core.dit.attention import BACKEND_NAMES, available_backends
     from flashvsr_core.pipeline import choose_device
+    from flashvsr_core.weights.names import bundled_models, find_weights
 
     device = choose_device("auto")
     if device.type == "cuda":
@@ -85,9 +86,16 @@ def _find_engine() -> Iterator[Finding]:
         if name in available:
             remark = "runs; chosen by default" if name == available[0] else "runs"
         yield Finding(f"attention {name}", name in available, False, remark)
+    is_there = SMALL_MODEL in bundled_models()
+    remark = str(find_weights(SMALL_MODEL)) if is_there else "missing; install this project again"
+    yield Finding(f"model '{SMALL_MODEL}'", is_there, False, remark)
 
 
 def _find_weights() -> Iterator[Finding]:
-    folder = default_weights()
-    remark = str(folder) if folder else "none; run 'flashvsr weights download'"
+    folder = downloaded_weights()
+    remark = (
+        str(folder)
+        if folder
+        else f"none; '{SMALL_MODEL}' is used until 'flashvsr weights download'"
+    )
     yield Finding("released weights", folder is not None, False, remark)

@@ -46,7 +46,7 @@ class Machine:
     """How it is computed, and with which weights."""
 
     pipeline: Literal["tiny", "full"] = "tiny"
-    weights: Path | None = None
+    weights: str | None = None
     model_version: Literal["v1", "v1.1"] | None = None
     attention: str = "auto"
     device: str = "auto"
@@ -151,10 +151,11 @@ class Enlarger:
     def _load(self) -> "FlashVSR":
         if self._model is None:
             from flashvsr_core import FlashVSR
+            from flashvsr_core.weights.names import find_weights
 
             machine = self._machine
             self._model = FlashVSR.load(
-                machine.weights or _find_weights(),
+                find_weights(machine.weights or default_weights()),
                 pipeline=machine.pipeline,
                 device=machine.device,
                 attention=machine.attention,
@@ -165,16 +166,6 @@ class Enlarger:
 
 def _depth_of(source: FrameSource) -> int:
     return 8 if source.bit_depth == 8 else 10
-
-
-def _find_weights() -> Path:
-    folder = default_weights()
-    if folder is None:
-        raise UsageError(
-            "No weights were found; run 'flashvsr weights download', or give a folder with"
-            " --weights"
-        )
-    return folder
 
 
 def _peak_memory(model: "FlashVSR") -> dict[str, int]:

@@ -9,7 +9,7 @@ import typer
 from rich.console import Console
 
 from cli.errors import UsageError
-from cli.folders import default_weights
+from cli.folders import Weights, default_weights
 from cli.saving import save_png_frames
 
 if TYPE_CHECKING:
@@ -22,9 +22,7 @@ def evaluate(
     data: Annotated[
         Path, typer.Option(help="Clips: videos or image folders; or gt/ and lq/ folders of them.")
     ],
-    weights: Annotated[
-        Path | None, typer.Option(help="Weights folder; else the downloaded one.")
-    ] = None,
+    weights: Weights = None,
     preset: Annotated[
         Literal["youhq40", "reds", "spmcs", "videolq", "aigc30"] | None,
         typer.Option(help="Settings of one of the paper's data sets."),
@@ -101,16 +99,12 @@ def evaluate(
 
 
 def _model(
-    weights: Path | None, pipeline: Literal["tiny", "full"], device: str, seed: int
+    weights: str | None, pipeline: Literal["tiny", "full"], device: str, seed: int
 ) -> "Method":
     from evaluation.methods import Model, model_name
     from flashvsr_core import FlashVSR, StreamSettings
+    from flashvsr_core.weights.names import find_weights
 
-    folder = weights or default_weights()
-    if folder is None:
-        raise UsageError(
-            "No weights were found; give a folder with --weights, or measure only the baselines"
-            " with --baselines"
-        )
+    folder = find_weights(weights or default_weights())
     loaded = FlashVSR.load(folder, pipeline=pipeline, device=device)
     return Model(loaded, StreamSettings(seed=seed), model_name(folder))

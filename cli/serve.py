@@ -20,7 +20,7 @@ from typing import Annotated
 
 import typer
 
-from cli.folders import default_weights
+from cli.folders import Weights, default_weights
 
 _LIBC = ctypes.CDLL(None)
 _PR_SET_PDEATHSIG = 1
@@ -40,13 +40,10 @@ def serve(
     data_dir: Annotated[
         Path, typer.Option(help="Database and files, where no URL says otherwise.")
     ] = Path("flashvsr-data"),
-    weights: Annotated[
-        Path | None, typer.Option(help="Weights folder; else the downloaded one.")
-    ] = None,
+    weights: Weights = None,
     device: Annotated[str, typer.Option(help="auto, cuda, cuda:N or cpu.")] = "auto",
 ) -> None:
     """Start the whole service on this machine; Ctrl-C stops it and gives running jobs back."""
-    folder = weights or default_weights()
     environment = {
         "FLASHVSR_SCRATCH": str((data_dir / "scratch").absolute()),
         **os.environ,
@@ -54,16 +51,9 @@ def serve(
         "FLASHVSR_PORT": str(port),
         "FLASHVSR_DATA_DIR": str(data_dir.absolute()),
         "FLASHVSR_DEVICE": device,
+        "FLASHVSR_WEIGHTS": weights or os.environ.get("FLASHVSR_WEIGHTS") or default_weights(),
         "THP_MEM_ALLOC_ENABLE": "1",
     }
-    if folder is not None:
-        environment["FLASHVSR_WEIGHTS"] = str(folder.absolute())
-    else:
-        print(
-            "No weights were found, so jobs will wait; run 'flashvsr weights download', or give a"
-            " folder with --weights.",
-            file=sys.stderr,
-        )
     data_dir.mkdir(parents=True, exist_ok=True)
     _run("migrations", environment=environment)
     first_key = _run("api", "keys", "first", environment=environment)
@@ -75,8 +65,7 @@ def serve(
         parts["sweeper"] = _start("worker", "sweep", environment=environment)
         if _reaches_buckets(environment):
             parts["taker of events"] = _start("worker", "events", environment=environment)
-        if folder is not None:
-            parts["worker"] = _start("worker", environment=environment)
+        parts["worker"] = _start("worker", environment=environment)
         print(f"FlashVSR Service listens on {address} (documentation: {address}/docs)")
         if first_key:
             secret = json.loads(first_key)["secret"]

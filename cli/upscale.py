@@ -9,6 +9,7 @@ import typer
 
 from cli.enlarging import Enlarger, Machine, Options
 from cli.errors import FAILED, UsageError
+from cli.folders import Weights
 from cli.video_folder import enlarge_folder, holds_videos
 
 
@@ -24,9 +25,7 @@ def upscale(
     pipeline: Annotated[
         Literal["tiny", "full"], typer.Option(help="The fast decoder or the large one.")
     ] = "tiny",
-    weights: Annotated[
-        Path | None, typer.Option(help="Weights folder; else the downloaded one.")
-    ] = None,
+    weights: Weights = None,
     model_version: Annotated[
         Literal["v1", "v1.1"] | None,
         typer.Option(help="Where the weights' manifest does not tell."),

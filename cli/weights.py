@@ -36,14 +36,20 @@ def download(
 
 
 @app.command()
-def verify(folder: Folder, as_json: AsJson = False) -> None:
+def verify(
+    folder: Annotated[
+        str, typer.Argument(metavar="DIR|NAME", help="A weights folder, or a bundled model.")
+    ],
+    as_json: AsJson = False,
+) -> None:
     """Check a folder's sha256, names and shapes; exit 5 if a piece is bad or missing."""
     from dataclasses import asdict
 
     from flashvsr_core.weights import WeightsFolder
+    from flashvsr_core.weights.names import find_weights
     from flashvsr_core.weights.verify import verify_weights
 
-    opened = WeightsFolder(folder)
+    opened = WeightsFolder(find_weights(folder))
     findings = list(verify_weights(opened))
     if as_json:
         print(

@@ -12,8 +12,8 @@ import torch
 import upscaling
 from flashvsr_core import FlashVSR, Geometry, Size, StreamSettings, plan_geometry
 from flashvsr_core.color import COLOR_FIXES
-from flashvsr_core.errors import WeightsError
 from flashvsr_core.geometry import SCALES
+from flashvsr_core.weights.names import find_weights
 from jobs.errors import RequestInvalidError
 from jobs.job import Job
 from jobs.request import JobRequest, Pipeline
@@ -61,13 +61,11 @@ class ModelEngine:
         """See `Engine.load`; the pipeline that was loaded before makes room."""
         if self._pipeline == pipeline:
             return
-        if self._settings.weights is None:
-            raise WeightsError("There are no weights; set FLASHVSR_WEIGHTS to their folder.")
         before, started = self._pipeline, time.monotonic()
         self._pipeline = self._model = None
         self.free_memory()
         self._model = FlashVSR.load(
-            self._settings.weights,
+            find_weights(self._settings.weights),
             pipeline=pipeline,
             device=self._settings.device,
             attention=self._settings.attention,
@@ -76,8 +74,8 @@ class ModelEngine:
         self._pipeline = pipeline
         seconds = round(time.monotonic() - started, 3)
         log.info(
-            "loaded the %s pipeline%s in %s s",
-            pipeline, f" in place of {before}" if before else "", seconds,
+            "loaded the %s pipeline of %s%s in %s s",
+            pipeline, self._settings.weights, f" in place of {before}" if before else "", seconds,
             extra={"pipeline": pipeline, "seconds": seconds},
         )  # fmt: skip
 

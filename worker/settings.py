@@ -22,8 +22,8 @@ class WorkerSettings(BaseSettings):
 
     model_config = SettingsConfigDict(frozen=True, env_ignore_empty=True, env_prefix="FLASHVSR_")
 
-    weights: Path | None = None
-    """The weights folder."""
+    weights: str = "nano"
+    """The weights folder, or the name of a model that comes with the engine."""
     model_version: Literal["v1", "v1.1"] | None = None
     """Of the weights, where their manifest does not tell."""
     device: str = "auto"

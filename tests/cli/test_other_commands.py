@@ -49,14 +49,6 @@ def test_weights_random_verify_record_and_convert(tmp_path: Path) -> None:
     one_sentence(done.stderr)
 
 
-def test_without_weights_the_command_says_where_they_come_from(tmp_path: Path) -> None:
-    environment = {**os.environ, "XDG_DATA_HOME": str(tmp_path)}
-    target = tmp_path / "o.mp4"
-    done = flashvsr("upscale", DATA / "cars.mp4", target, code=2, environment=environment)
-    assert "flashvsr weights download" in one_sentence(done.stderr)
-    assert list(tmp_path.iterdir()) == []
-
-
 @pytest.mark.parametrize("command", ["upscale", "probe", "doctor", "weights"])
 def test_help_needs_no_torch(command: str) -> None:
     """Help must be instant: torch takes seconds to import."""

@@ -38,14 +38,15 @@ class Running:
 
 @contextmanager
 def service(
-    data: Path, weights: Path, key: str | None = None, *, exit_code: int = 130
+    data: Path, weights: Path | str | None, key: str | None = None, *, exit_code: int = 130
 ) -> Iterator[Running]:
     """Start `flashvsr serve`, wait until it listens, and stop it as Ctrl-C does."""
     port = free_port()
     embedded = ("DATABASE_URL", "BROKER_URL", "STORAGE_URL", "FLASHVSR_API_KEY")
     environment = {name: value for name, value in os.environ.items() if name not in embedded}
+    chosen = ("--weights", weights) if weights else ()
     with subprocess.Popen(
-        [FLASHVSR, "serve", "--port", str(port), "--data-dir", data, "--weights", weights],
+        [FLASHVSR, "serve", "--port", str(port), "--data-dir", data, *chosen],
         env=environment, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True,
     ) as process:  # fmt: skip
         assert process.stdout is not None

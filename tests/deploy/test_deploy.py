@@ -69,6 +69,10 @@ def test_the_worker_gets_the_gpus(project: Any) -> None:
     assert reserved[0]["capabilities"] == ["gpu"]
 
 
+def test_the_worker_has_weights_without_a_download(project: Any) -> None:
+    assert project["services"]["worker"]["environment"]["FLASHVSR_WEIGHTS"] == "nano"
+
+
 @pytest.mark.parametrize("file", DOCKERFILES, ids=lambda file: file.name)
 def test_dockerfiles_are_sound(file: Path) -> None:
     done = subprocess.run([HADOLINT, file], capture_output=True, text=True, check=False)

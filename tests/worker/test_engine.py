@@ -25,7 +25,7 @@ def clip(tmp_path: Path) -> Path:
 
 def make_tools(world: World, engine: Any, weights: Path) -> Tools:
     settings = WorkerSettings(
-        weights=weights,
+        weights=str(weights),
         device="cpu",
         queues=world.queue,
         scratch=world.folder / "scratch",
@@ -101,6 +101,14 @@ def test_from_upload_to_result(farm: World, random_weights: Path, clip: Path) ->
     assert poison.reason.code in ("not_a_video", "format_not_allowed")
     assert farm.outcomes(poison.id) == ["failed"]
     farm.assert_clean()
+
+
+@pytest.mark.parametrize("chosen", [{}, {"weights": "nano"}])
+def test_without_other_weights_the_small_model_works(
+    embedded: World, clip: Path, chosen: dict[str, str]
+) -> None:
+    embedded.start_worker(engine="flashvsr", device="cpu", lease_s=30, pipelines="tiny", **chosen)
+    assert embedded.wait_for(embedded.submit(clip)).result is not None
 
 
 def test_out_of_memory_is_tried_again_in_tiles(
