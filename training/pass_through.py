@@ -4,10 +4,10 @@ From random weights it would spend most of its training on learning to copy. Her
 every layer carry the frames from the input to the output, and all others begin at random.
 
 Enlargement repeats a pixel, and the convolution after it cannot tell the copies apart but by their
-neighbours. A row of cells therefore travels as u, which belongs to the border before a cell, and r,
-which belongs to the cell: the first copy takes u[k] + r[k], the second one u[k + 1] + r[k]. Later
-enlargements interpolate: 3/4 of the nearer pixel, 1/4 of the other. What of three cells u and r must
-take, so that frames enlarged by 4 come out as they were, is a problem of least squares.
+neighbours. A row of cells therefore travels as u, which belongs to the border before a cell, and
+r, which belongs to the cell: the first copy takes u[k] + r[k], the second one u[k + 1] + r[k].
+Later enlargements interpolate: 3/4 of the nearer pixel, 1/4 of the other. What of three cells u
+and r must take, so that frames enlarged by 4 come out as they were, is solved by least squares.
 """
 
 import torch
@@ -115,7 +115,8 @@ def _border_and_cell(cells: int = 9) -> Tensor:
     matrix = drawn[:, inner].flatten(0, 1)
     wanted = rows.flatten(1)[:, inner].flatten()
     moments = matrix.T @ matrix + _RIDGE * len(root) * torch.eye(matrix.shape[1])
-    return torch.linalg.solve(moments, matrix.T @ wanted).float().reshape(2, 3, _CELL_PX)
+    weights: Tensor = torch.linalg.solve(moments, matrix.T @ wanted)
+    return weights.float().reshape(2, 3, _CELL_PX)
 
 
 def _draw_row(u: Tensor, r: Tensor) -> Tensor:

@@ -9,6 +9,7 @@ from training.log import read_log
 from training.stages import STAGES
 
 _NOT_LOSSES = ("step", "minutes", "rate")
+_NO_LOSS_ENDS = ("gradient", "psnr_db", "psnr_db_bicubic")
 _SMOOTHED_LINES = 50
 """The moving mean spans this part of a log."""
 
@@ -40,15 +41,16 @@ def plot_logs(runs: Path, target: Path) -> None:
             points = [(line["step"], line[name]) for line in lines if name in line]
             steps, values = zip(*points, strict=True)
             axes.plot(steps, relative(list(values)), label=name.replace("_", " "), linewidth=1)
-        axes.grid(visible=True, alpha=0.3)
+        axes.set_yscale("log")
+        axes.grid(visible=True, which="both", alpha=0.3)
         axes.legend(fontsize="x-small", ncols=3)
     figure.savefig(target)
 
 
 def curves_of(lines: Sequence[Mapping[str, Any]]) -> list[str]:
-    """Return the names of what is drawn: all losses, no gradients and no clock."""
+    """Return the names of what is drawn: all losses, no gradients, no quality and no clock."""
     names = sorted({name for line in lines for name in line})
-    return [n for n in names if n not in _NOT_LOSSES and not n.endswith("gradient")]
+    return [n for n in names if n not in _NOT_LOSSES and not n.endswith(_NO_LOSS_ENDS)]
 
 
 def relative(values: list[float]) -> list[float]:

@@ -1,7 +1,7 @@
 """The training loop: the same for every stage, on one process or many."""
 
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -110,7 +110,7 @@ class Trainer:
         started = saved = time.monotonic()
         spent_before = self._minutes
         batches = self._feed.ahead(self._step)
-        logged: dict[str, Tensor] = {}
+        logged: list[dict[str, Tensor]] = []
         factor = 0.0
         try:
             while self._step < last:
@@ -120,10 +120,10 @@ class Trainer:
                     break
                 share = spent / limits.minutes if limits.finish and limits.minutes else None
                 factor = rates.factor(self._step, share)
-                logged = self._advance(next(batches), factor)
+                logged.append(self._advance(next(batches), factor))
                 if self._step % config.log_steps == 0 or self._step == last:
                     self._describe(log, logged, factor)
-                    logged = {}
+                    logged = []
                 unsaved = self._processes.agree(time.monotonic() - saved) / 60
                 if unsaved >= config.checkpoint_minutes:
                     self._save()
@@ -181,10 +181,14 @@ class Trainer:
             (terms.loss / slots).backward()
         return terms
 
-    def _describe(self, log: Log | None, logged: Mapping[str, Tensor], factor: float) -> None:
-        """Write one line, the mean over all processes; every process takes part."""
-        names = sorted(logged)
-        values = torch.stack([logged[name].float() for name in names])
+    def _describe(
+        self, log: Log | None, logged: Sequence[Mapping[str, Tensor]], factor: float
+    ) -> None:
+        """Write one line, the mean over steps and processes; every process takes part."""
+        names = sorted({name for terms in logged for name in terms})
+        values = torch.stack(
+            [torch.stack([t[name].float() for t in logged if name in t]).mean() for name in names]
+        )
         averaged = self._processes.average(values).tolist()
         if log:
             log.write(

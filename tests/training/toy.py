@@ -68,7 +68,7 @@ def toy_config(stage: str, *, slots: int = 1, batch: int = 1, seed: int = 0) -> 
         attention=AttentionConfig(topk_ratios=(0.9,)),
         diffusion=DiffusionConfig(critic_lr=1e-3),
         seed=seed,
-        decoder_lr=2e-3,
+        decoder_lr=5e-4,
         log_steps=1,
         precision="fp32",
     )
