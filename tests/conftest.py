@@ -1,6 +1,7 @@
 """Fixtures that several parts of the tests share."""
 
 import os
+import signal
 import tarfile
 from pathlib import Path
 from typing import Any
@@ -16,6 +17,10 @@ pytest_plugins = ["tests.servers.fixtures"]
 # for the commands and servers that tests start.
 os.environ["OMP_NUM_THREADS"] = "1"
 torch.set_num_threads(1)
+
+# Shells start what runs in the background deaf to Ctrl-C, and every process started there inherits
+# it: tests that end a service as a person does would wait for ever.
+signal.signal(signal.SIGINT, signal.default_int_handler)
 
 DATA = Path(__file__).parent / "data"
 

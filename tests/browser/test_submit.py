@@ -154,6 +154,9 @@ def test_submitting_needs_no_mouse(sign_in: SignIn, clip: Path) -> None:
     from playwright.sync_api import expect
 
     page = sign_in()
+    # The browser hands file choosers over only once it was told so, and nothing waits for that:
+    # told here, it knows long before the key is pressed.
+    page.on("filechooser", lambda _: None)
     page.goto("/admin/submit")
     page.locator("[name=tenant]").focus()
     page.keyboard.press("Tab")

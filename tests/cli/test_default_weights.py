@@ -89,7 +89,7 @@ def test_evaluate(home: Path, tmp_path: Path, arguments: tuple[str, ...]) -> Non
     assert (NOTE in done.stderr) == (not arguments)
 
 
-@pytest.mark.parametrize("weights", [None, "nano"])
+@pytest.mark.parametrize("weights", [None, pytest.param("nano", marks=pytest.mark.heavy)])
 def test_the_service_enlarges_as_the_command_does(
     home: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, weights: str | None
 ) -> None:

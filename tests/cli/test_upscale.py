@@ -53,11 +53,12 @@ def assert_same_video(source: Path, output: Path, *, tolerance_s: Fraction = Fra
 
 def test_the_repositorys_clip(random_weights: Path, tmp_path: Path) -> None:
     output = tmp_path / "out.mp4"
-    done = flashvsr("upscale", DATA / "cars.mp4", output, "--weights", random_weights, "--json")
+    arguments = ("--weights", random_weights, "--scale", "2", "--json")
+    done = flashvsr("upscale", DATA / "cars.mp4", output, *arguments)
     facts = json.loads(done.stdout)
-    assert (facts["width_px"], facts["height_px"], facts["frames"]) == (768, 432, 36)
+    assert (facts["width_px"], facts["height_px"], facts["frames"]) == (384, 216, 36)
     stream = video_stream(output)
-    assert (stream["width"], stream["height"]) == (768, 432)
+    assert (stream["width"], stream["height"]) == (384, 216)
     assert_same_video(DATA / "cars.mp4", output)
     assert list(tmp_path.iterdir()) == [output]
 
@@ -145,6 +146,8 @@ def test_the_full_pipeline(random_weights: Path, tmp_path: Path) -> None:
     output = tmp_path / "out.mp4"
     flashvsr("upscale", source, output, "--weights", random_weights, "--pipeline", "full")
     assert counted_frames(output) == 3
+    stream = video_stream(output)
+    assert (stream["width"], stream["height"]) == (128, 128), "four times as large by default"
 
 
 def test_the_same_seed_gives_the_same_file(random_weights: Path, tmp_path: Path) -> None:

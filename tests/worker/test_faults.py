@@ -272,10 +272,11 @@ def test_a_deaf_worker_finds_work_by_itself(farm: World) -> None:
     assert farm.outcomes(job_id) == ["succeeded"]
 
 
-def test_two_workers_race_for_many_jobs(farm: World) -> None:
+@pytest.mark.parametrize("jobs", [150, pytest.param(500, marks=pytest.mark.heavy)])
+def test_two_workers_race_for_many_jobs(farm: World, jobs: int) -> None:
     # Local folders: what the S3 server of these tests takes for itself would triple the time.
     farm.use_storage((farm.folder / "store").as_uri())
-    ids = farm.submit_many(500, ring=False)
+    ids = farm.submit_many(jobs, ring=False)
     # Each job once: nobody may lose one only because the machine has much else to do.
     farm.start_worker("w1", lease_s=60)
     farm.start_worker("w2", lease_s=60)
