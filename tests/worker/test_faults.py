@@ -244,8 +244,9 @@ def test_storage_is_away_for_longer_than_an_attempt_waits(farm: World, s3: S3Ser
 
 
 def test_bells_are_lost_doubled_and_out_of_order(farm: World) -> None:
-    farm.start_worker("w1")
-    farm.start_worker("w2")
+    # They do not look by themselves: all that they hear of is the bells' work.
+    farm.start_worker("w1", look_s=3600)
+    farm.start_worker("w2", look_s=3600)
     early = farm.submit(ring=False)
     time.sleep(1.1)  # Until the outbox would ring.
     with farm.database.transaction() as rows:
