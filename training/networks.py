@@ -12,7 +12,9 @@ from flashvsr_core.lq_projection import LQProjection
 from flashvsr_core.tiny_decoder import MemoryBlock, TinyDecoder
 from flashvsr_core.weights.random import CONFIGS, ModelConfig
 from training.checkpoint import load_checkpoint, piece_of
+from training.config import StageConfig
 from training.errors import TrainingError
+from training.free_channels import begin_free_channels
 from training.pass_through import pass_frames_through
 
 M = TypeVar("M", bound=nn.Module)
@@ -57,7 +59,7 @@ def build_lq_projection(model: ModelConfig) -> LQProjection:
 
 
 def build_tiny_decoder(model: ModelConfig) -> TinyDecoder:
-    """Return a new decoder that draws its low-quality frames, blurred."""
+    """Return a new decoder that draws its low-quality frames; see `Copy.hold`."""
     decoder = TinyDecoder(model.tiny_decoder)
     for module in decoder.modules():
         if isinstance(module, nn.Conv2d):
@@ -75,8 +77,24 @@ def build_tiny_decoder(model: ModelConfig) -> TinyDecoder:
     nn.init.normal_(last.weight, std=0.01)
     # Frames are in [0, 1] here: grey to begin with.
     nn.init.constant_(last.bias, 0.5)
-    pass_frames_through(decoder)
+    begin_free_channels(decoder, pass_frames_through(decoder))
     return decoder
+
+
+def hold_copy(decoder: TinyDecoder, config: StageConfig) -> None:
+    """Keep the low-quality frames' way through a decoder as `build_tiny_decoder` made it.
+
+    Raises:
+        TrainingError: the optimizer would change it without a gradient.
+
+    """
+    copy = pass_frames_through(TinyDecoder(find_model(config.model).tiny_decoder))
+    if copy.held and config.optimizer.weight_decay:
+        raise TrainingError(
+            "Weight decay would wear down what the tiny decoder copies; set optimizer.weight_decay"
+            " to 0."
+        )
+    copy.hold(decoder)
 
 
 def draw_prompt(model: ModelConfig) -> Tensor:

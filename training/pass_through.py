@@ -1,7 +1,8 @@
 """A beginning for the tiny decoder: it draws its low-quality frames.
 
 From random weights it would spend most of its training on learning to copy. Here some channels of
-every layer carry the frames from the input to the output, and all others begin at random.
+every layer carry the frames from the input to the output, and these weights are held: what is
+learned is added to the copy. All other channels are free.
 
 Enlargement repeats a pixel, and the convolution after it cannot tell the copies apart but by their
 neighbours. A row of cells therefore travels as u, which belongs to the border before a cell, and
@@ -15,59 +16,127 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from flashvsr_core.schedule import FRAMES_PER_LATENT
-from flashvsr_core.tiny_decoder import TemporalGrow, TinyDecoder
+from flashvsr_core.tiny_decoder import MemoryBlock, TemporalGrow, TinyDecoder
+from training.held import Copy, CopyWriter
 
 _COLORS = 3
 _CELL_PX = 8
 _PLANES = _COLORS * FRAMES_PER_LATENT
-_CARRIED = (4 * _PLANES, _PLANES, _COLORS * 2, _COLORS)
-"""Channels at an eighth, a quarter, half and the whole of the size."""
+_CARRIED = (4 * _PLANES + 1, _PLANES + 1, 2 * _COLORS + 1, _COLORS + 1)
+"""Channels at an eighth, a quarter, half and the whole of the size. The last of each is 1: layers
+without a bias take offsets away with it, and free channels may use it as one."""
+_LEAST_WIDTHS = (_CARRIED[0], 2 * _PLANES, *_CARRIED[2:])
 _INTERPOLATE = (0.25, 0.5, 0.25)
 
 _PART_OFFSET, _FRAME_OFFSET = 1.0, 1.5
 """Added to each of four parts, and to frames in [-1, 1]: nothing below 0 gets through a ReLU."""
 
+_BENT_FROM, _UNBEND = 0.5, 0.0765
+"""The clamp in front bends frames, x to x - x^3 / 27. What lies farther from grey than the first
+is drawn out by the second again, which leaves 0.6 of 255 levels."""
+
 
 @torch.no_grad()
-def pass_frames_through(decoder: TinyDecoder) -> None:
+def pass_frames_through(decoder: TinyDecoder) -> Copy:
     """Overwrite some channels so that frames in [-1, 1] come out; a narrow decoder stays as it is.
 
-    The memory blocks must pass their input on already.
+    The memory blocks must pass their input on already, and the last layer is to draw nothing else.
     """
-    convolutions = [layer for layer in decoder.decoder if isinstance(layer, nn.Conv2d)]
-    first, second, early, middle, late, third, last = convolutions
-    widths = (first.out_channels - 1, early.out_channels, middle.out_channels, late.out_channels)
-    if any(width < carried for width, carried in zip(widths, _CARRIED, strict=True)):
-        return
+    plain = [layer for layer in decoder.decoder if isinstance(layer, nn.Conv2d)]
+    first, second, early, middle, late, third, last = plain
+    begins = (first, early, middle, late)
+    if any(c.out_channels < least for c, least in zip(begins, _LEAST_WIDTHS, strict=True)):
+        return Copy()
     grows = [layer.conv for layer in decoder.decoder if isinstance(layer, TemporalGrow)]
-    at_eighth, _, at_half, at_whole = _CARRIED
+    blocks = [layer for layer in decoder.decoder if isinstance(layer, MemoryBlock)]
+    at_eighth, at_quarter, at_half, at_whole = _CARRIED
+    write = CopyWriter(decoder)
 
-    assert first.bias is not None
-    # One channel more is 1 everywhere: later layers have no bias to take offsets away with.
-    _carry(first, F.pad(_cells_to_channels(), (0, 0, 0, 0, 0, 0, 0, 1)))
-    first.bias[:at_eighth] = _PART_OFFSET
-    first.bias[at_eighth] = 1.0
-    _carry(second, _at_centre(torch.eye(at_eighth + 1)))
+    write.rows(first, F.pad(_cells_to_channels(), (0, 0, 0, 0, 0, 0, 0, 1)))
+    write.bias(first, (_PART_OFFSET,), at_eighth - 1)
+    write.bias(first, (1.0,), 1, first_row=at_eighth - 1)
+    write.rows(second, _at_centre(torch.eye(at_eighth)), carried=at_eighth)
 
-    _carry(grows[0], torch.eye(at_eighth + 1)[..., None, None])
-    _carry(early, _channels_to_halves())
-    for grow, convolution, carried in ((grows[1], middle, at_half), (grows[2], late, at_whole)):
-        channels = grow.in_channels
+    write.rows(grows[0], torch.eye(at_eighth)[..., None, None], carried=at_eighth)
+    write.rows(early, _with_one(_channels_to_halves()), carried=at_eighth)
+    per_size = len(blocks) // 3
+    right, bottom, tones = blocks[per_size : 2 * per_size]
+    _mend_edge(write, right, _RIGHT)
+    _mend_edge(write, bottom, _BOTTOM)
+    _unbend(write, tones)
+    for grow, enlarged, carried_in, carried in (
+        (grows[1], middle, at_quarter, at_half),
+        (grows[2], late, at_half, at_whole),
+    ):
         for half in range(2):
-            _carry(grow, _half_of_frames(2 * carried, half), first_row=half * channels)
-        _carry(convolution, torch.eye(carried)[..., None, None] * _outer(_INTERPOLATE))
+            frames = _with_one(_beside_one(_half_of_frames(carried_in - 1, half)))
+            write.rows(grow, frames, first_row=half * grow.in_channels, carried=carried_in)
+        write.rows(enlarged, _with_one(_interpolation(carried - 1)), carried=carried)
 
-    _carry(third, _at_centre(torch.eye(at_whole)))
-    _carry(last, _at_centre(torch.eye(at_whole) / 2))
-    assert last.bias is not None
-    last.bias.fill_((1 - _FRAME_OFFSET) / 2)
+    write.rows(third, _at_centre(torch.eye(at_whole)), carried=at_whole)
+    write.part(last, _beside_one(_at_centre(torch.eye(_COLORS) / 2)), carried=at_whole)
+    write.bias(last, ((1 - _FRAME_OFFSET) / 2,), _COLORS)
+    for index, block in enumerate(blocks):
+        carried = _CARRIED[index // per_size]
+        write.reads(block.conv[0], carried)
+        write.nothing(block.conv[-1], carried - 1)
+    return write.copy
 
 
-def _carry(convolution: nn.Conv2d, weight: Tensor, first_row: int = 0) -> None:
-    """Set the first outputs' weights of the first inputs; they look at nothing else."""
-    rows = slice(first_row, first_row + len(weight))
-    convolution.weight[rows] = 0
-    convolution.weight[rows, : weight.shape[1]] = weight
+_RIGHT, _BOTTOM = ((1, 2), (1, 0)), ((2, 1), (0, 1))
+"""At which tap of a 3x3 kernel lies the pixel beyond this edge, and the one on the other side."""
+
+
+def _mend_edge(write: CopyWriter, block: MemoryBlock, taps: tuple[tuple[int, int], ...]) -> None:
+    """Have the last pixels before an edge be what their neighbours are: u ends before them.
+
+    One feature of each plane is the neighbour minus the pixel, and one is 0; both are lifted above
+    0 at the edge, and pushed below it wherever there is a 1 beyond.
+    """
+    (beyond, neighbour), lift = taps, 2 * _FRAME_OFFSET
+    pair, _, second, _, third = block.conv
+    weight = _at_centre(F.pad(-torch.eye(_PLANES), (0, 1, 0, 1)))
+    weight[:-1, :-1, *neighbour] = torch.eye(_PLANES)
+    weight[:-1, -1, *beyond] = -2 * lift
+    weight[-1, -1, *beyond] = -lift
+    write.rows(pair, weight)
+    write.bias(pair, (lift,), _PLANES + 1)
+    write.rows(second, _at_centre(torch.eye(_PLANES + 1)))
+    write.bias(second, (0.0,), _PLANES + 1)
+    minus_lift = -torch.ones(_PLANES, 1)
+    write.part(third, _at_centre(torch.cat([torch.eye(_PLANES), minus_lift], dim=1)))
+
+
+def _unbend(write: CopyWriter, block: MemoryBlock) -> None:
+    """Have a block at a quarter of the size draw out what the clamp has bent."""
+    pair, _, second, _, third = block.conv
+    planes = torch.eye(_PLANES)
+    write.rows(pair, _at_centre(torch.cat([planes, -planes])))
+    write.bias(pair, (-_FRAME_OFFSET - _BENT_FROM, _FRAME_OFFSET - _BENT_FROM), _PLANES)
+    write.rows(second, _at_centre(torch.eye(2 * _PLANES)))
+    write.bias(second, (0.0,), 2 * _PLANES)
+    write.part(third, _at_centre(torch.cat([planes, -planes], dim=1) * _UNBEND))
+
+
+def _interpolation(planes: int) -> Tensor:
+    """Return weights (planes, planes + 1, 3, 3); at a picture's edge no offset is missing."""
+    taps = _outer(_INTERPOLATE)
+    weight = torch.eye(planes)[..., None, None] * taps
+    offset = _at_centre(torch.full((planes, 1), _FRAME_OFFSET)) - _FRAME_OFFSET * taps
+    return torch.cat([weight, offset], dim=1)
+
+
+def _beside_one(weight: Tensor) -> Tensor:
+    """Add an input that is not looked at: 1."""
+    return F.pad(weight, (0, 0, 0, 0, 0, 1))
+
+
+def _with_one(weight: Tensor) -> Tensor:
+    """Add an output that is the last input: 1."""
+    inputs, height, width = weight.shape[1:]
+    one = torch.zeros(1, inputs, height, width)
+    one[0, -1, height // 2, width // 2] = 1
+    return torch.cat([weight, one])
 
 
 def _at_centre(weight: Tensor) -> Tensor:

@@ -41,16 +41,16 @@ def test_every_stage_has_a_file_for_the_small_model(stage: str) -> None:
 
 def test_the_small_model_has_four_to_eight_million_weights() -> None:
     import torch
+    from torch import nn
 
+    from flashvsr_core.tiny_decoder import TinyDecoder
     from training.latent_space import build_wan_vae
-    from training.networks import build_dit, build_lq_projection, build_tiny_decoder
+    from training.networks import build_dit, build_lq_projection
 
     model = CONFIGS["nano"]
     with torch.device("meta"):
-        modules = [
-            build(model)
-            for build in (build_dit, build_lq_projection, build_tiny_decoder, build_wan_vae)
-        ]
+        modules: list[nn.Module] = [TinyDecoder(model.tiny_decoder)]
+        modules += [build(model) for build in (build_dit, build_lq_projection, build_wan_vae)]
     weights = sum(p.numel() for module in modules for p in module.parameters())
     assert 4e6 < weights < 8e6
 

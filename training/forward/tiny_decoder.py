@@ -1,5 +1,7 @@
 """The tiny conditional decoder over a batch of whole clips, with gradients."""
 
+from collections.abc import Callable
+
 import torch
 import torch.nn.functional as F
 from einops import rearrange
@@ -8,14 +10,27 @@ from torch import Tensor, nn
 from flashvsr_core.schedule import FRAMES_PER_LATENT
 from flashvsr_core.tiny_decoder import MemoryBlock, TemporalGrow, TinyDecoder, Upsample
 
+Convolve = Callable[[nn.Conv2d, Tensor], Tensor]
 
-def decode_clips(decoder: TinyDecoder, latents: Tensor, low_quality: Tensor) -> Tensor:
+
+def convolve(conv: nn.Conv2d, x: Tensor) -> Tensor:
+    """Return what a 3x3 convolution makes of (B, C, h, w)."""
+    return F.conv2d(x, conv.weight, conv.bias, padding=conv.padding)
+
+
+def decode_clips(
+    decoder: TinyDecoder,
+    latents: Tensor,
+    low_quality: Tensor,
+    convolved: Convolve = convolve,
+) -> Tensor:
     """Decode whole clips.
 
     Args:
         decoder: its weights; gradients reach them.
         latents: (B, 16, f, H/8, W/8).
         low_quality: (B, 3, 4f - 3, H, W), RGB in [-1, 1]: the enlarged frames that come out.
+        convolved: computes the 3x3 convolutions; another one may look on, or set weights.
 
     Returns:
         (B, 3, 4f - 3, H, W), RGB in about [-1, 1].
@@ -36,7 +51,7 @@ def decode_clips(decoder: TinyDecoder, latents: Tensor, low_quality: Tensor) -> 
     frames = f
     for layer in decoder.decoder:
         if isinstance(layer, MemoryBlock):
-            x = _remember(layer, x, frames)
+            x = _remember(layer, x, frames, convolved)
         elif isinstance(layer, TemporalGrow):
             factor = layer.conv.out_channels // layer.conv.in_channels
             # Growing, a 1x1 convolution, and the enlargement before it commute: this is cheaper.
@@ -44,21 +59,21 @@ def decode_clips(decoder: TinyDecoder, latents: Tensor, low_quality: Tensor) -> 
             frames *= factor
         elif isinstance(layer, nn.Conv2d):
             # Not the layer's own forward, which on a GPU may be a kernel without gradients.
-            x = _convolve(layer, x)
+            x = convolved(layer, x)
         elif not isinstance(layer, Upsample):
             x = layer(x)
     video = rearrange(x.float(), "(b t) c h w -> b c t h w", b=B)
     return video[:, :, extra:] * 2 - 1
 
 
-def _remember(block: MemoryBlock, x: Tensor, frames: int) -> Tensor:
+def _remember(block: MemoryBlock, x: Tensor, frames: int, convolved: Convolve) -> Tensor:
     """Run a memory block on (B * frames, C, h, w): zeros stand before each clip's first frame."""
     clips = x.unflatten(0, (-1, frames))
     earlier = torch.cat([torch.zeros_like(clips[:, :1]), clips[:, :-1]], dim=1).flatten(0, 1)
     joined = torch.cat([x, earlier], dim=1).contiguous(memory_format=torch.channels_last)
-    first, _, second, _, third = block.conv
-    hidden = _convolve(second, F.relu(_convolve(first, joined)))
-    return F.relu(_convolve(third, F.relu(hidden)) + x)
+    first, second, third = (layer for layer in block.conv if isinstance(layer, nn.Conv2d))
+    hidden = convolved(second, F.relu(convolved(first, joined)))
+    return F.relu(convolved(third, F.relu(hidden)) + x)
 
 
 def _grow(grow: TemporalGrow, x: Tensor, factor: int) -> Tensor:
@@ -66,8 +81,3 @@ def _grow(grow: TemporalGrow, x: Tensor, factor: int) -> Tensor:
     grown = F.conv2d(x, grow.conv.weight)
     split = rearrange(grown.movedim(1, -1), "t h w (k c) -> (t k) h w c", k=factor)
     return split.movedim(-1, 1)
-
-
-def _convolve(conv: nn.Module, x: Tensor) -> Tensor:
-    assert isinstance(conv, nn.Conv2d)
-    return F.conv2d(x, conv.weight, conv.bias, padding=conv.padding)

@@ -12,7 +12,7 @@ from training.config import StageConfig
 from training.forward import tiny_decoder
 from training.latent_space import LatentSpace
 from training.losses import charbonnier, edge_weights, inside, psnr_db
-from training.networks import TINY_DECODER, build_tiny_decoder, find_model
+from training.networks import TINY_DECODER, build_tiny_decoder, find_model, hold_copy
 from training.perceptual import load_perceptual
 from training.rates import rates_by_inputs
 from training.stages.stage import Player, Terms, weigh
@@ -60,6 +60,7 @@ class DecoderStage:
         """Begin with new weights in the latent space of the run folder."""
         model = find_model(config.model)
         self._decoder = build_tiny_decoder(model).to(device)
+        hold_copy(self._decoder, config)
         self._objective = _Decoding(config, LatentSpace(runs, model, device), self._decoder)
         self._lr = config.optimizer.lr
 

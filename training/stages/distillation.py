@@ -26,6 +26,7 @@ from training.networks import (
     build_tiny_decoder,
     find_model,
     freeze,
+    hold_copy,
     load_piece,
 )
 from training.perceptual import load_perceptual
@@ -103,6 +104,7 @@ class DistillationStage:
         freeze(teacher.projection)
         decoder = load_piece(build_tiny_decoder(model), runs, "decoder", TINY_DECODER)
         self._decoder = decoder.to(device)
+        hold_copy(self._decoder, config)
         if not config.decoder_lr:
             freeze(self._decoder)
         self._objective = _Student(
