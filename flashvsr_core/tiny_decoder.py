@@ -55,7 +55,7 @@ class Clamp(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """Apply tanh(x / 3) * 3."""
-        return torch.tanh(x / 3) * 3
+        return (x / 3).tanh_() * 3
 
 
 class MemoryBlock(nn.Module):

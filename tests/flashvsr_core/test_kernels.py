@@ -141,6 +141,30 @@ def test_enlargement_by_phases(factor: int, monkeypatch: pytest.MonkeyPatch) -> 
     assert close(fused, plain, 1e-3 if GPU else 2e-6)
 
 
+@pytest.mark.parametrize("relu", [False, True])
+@pytest.mark.parametrize("bias", [False, True])
+def test_enlargement_is_repeating_pixels_and_convolving(*, relu: bool, bias: bool) -> None:
+    x = rand(2, 6, 5, 7).contiguous(memory_format=torch.channels_last)
+    layer = nn.Conv2d(6, 4, 3, padding=1, bias=bias).to(DEVICE)
+    with torch.no_grad():
+        enlarged = Enlargement()(x, layer, relu=relu)
+        plain = layer(x.repeat_interleave(2, dim=2).repeat_interleave(2, dim=3))
+    assert enlarged.is_contiguous(memory_format=torch.channels_last)
+    assert close(enlarged, F.relu(plain) if relu else plain, 1e-3 if GPU else 2e-6)
+
+
+@pytest.mark.parametrize("frames", [1, 3])
+@pytest.mark.parametrize("has_past", [False, True])
+def test_a_frame_is_joined_with_the_one_before(frames: int, *, has_past: bool) -> None:
+    layer = PairConvolution(4).to(DEVICE)
+    past, x = rand(1, 4, 5, 7), rand(frames, 4, 5, 7)
+    before = torch.cat([past if has_past else torch.zeros_like(past), x[:-1]])
+    with torch.no_grad():
+        plain = F.relu(F.conv2d(torch.cat([x, before], dim=1), layer.weight, layer.bias, padding=1))
+        joined = layer.relu(x, past if has_past else None)
+    assert close(joined, plain, 1e-3 if GPU else 2e-6)
+
+
 def test_a_frame_and_the_one_before(monkeypatch: pytest.MonkeyPatch) -> None:
     layer = PairConvolution(32).to(DEVICE)
     x, before = rand(3, 32, 18, 20), rand(1, 32, 18, 20)
