@@ -1,5 +1,6 @@
 """One slot of one step: clips, their enlarged low-quality versions, and its own noise."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import torch
@@ -20,9 +21,13 @@ class Batch:
     """On the device; seeded by (seed, step, slot)."""
     step: int
 
-    def noise_like(self, reference: Tensor) -> Tensor:
+    def noise(self, shape: Sequence[int]) -> Tensor:
         """Draw standard normal float32 noise."""
-        return torch.randn(reference.shape, generator=self.generator, device=reference.device)
+        return torch.randn(tuple(shape), generator=self.generator, device=self.high.device)
+
+    def noise_like(self, reference: Tensor) -> Tensor:
+        """Draw standard normal float32 noise of the same shape."""
+        return self.noise(reference.shape)
 
     def uniform(self) -> Tensor:
         """Draw one number in [0, 1) for every clip, (B,)."""

@@ -38,6 +38,9 @@ class DataConfig:
     pool: int = 0
     """Pairs of batches that are made once, kept in main memory, and drawn again and again, each
     time turned and cut anew; 0 makes new ones for every step."""
+    mixed: int = 1
+    """Kept batches that the clips of one step are taken from: then one step sees several scales
+    and degradations. A divisor of `batch`."""
     crop_px: int = 0
     """Side of the part that is cut from kept clips, a multiple of 8; 0 is the whole."""
     crop_frames: int = 0

@@ -7,6 +7,7 @@ from contextlib import nullcontext
 
 import numpy as np
 import torch
+from torch import Tensor
 
 from training.batch import Batch, enlarge_clips
 from training.config import StageConfig
@@ -31,7 +32,8 @@ class Feed:
         """Prepare for one stage.
 
         Raises:
-            TrainingError: the parts that are to be cut are no multiple of 8 and of all scales.
+            TrainingError: the parts that are to be cut are no multiple of 8 and of all scales, or
+                a batch cannot be mixed of so many.
 
         """
         data = config.data
@@ -40,6 +42,11 @@ class Feed:
             raise TrainingError(
                 f"Parts of {data.crop_px} px cannot be cut; set data.crop_px to a multiple of"
                 f" {unit}."
+            )
+        if data.batch % data.mixed:
+            raise TrainingError(
+                f"{data.batch} clips cannot be taken from {data.mixed} batches alike; set"
+                " data.batch to a multiple of data.mixed."
             )
         self._source, self._config, self._slots, self._device = source, config, slots, device
 
@@ -50,25 +57,38 @@ class Feed:
     def _make(self, step: int, slot: int) -> Batch:
         data = self._config.data
         is_image = bool(data.image_every) and step % data.image_every == data.image_every - 1
-        number = step
         if data.pool:
-            number = int(self._random(step, slot, _NUMBER).integers(data.pool))
-        scale = data.scales[number % len(data.scales)]
-        high, low = self._source.pairs(number, slot, scale=scale, is_image=is_image)
-        if data.pool:
-            random = self._random(step, slot, _CUT)
-            parts = data.crop_px, data.crop_frames
-            high, low = cut_and_turn(high, low, *parts, random, self._device)
-        high = from_levels(high.to(self._device))
-        large = enlarge_clips(low.to(self._device), scale)
+            parts = [self._keep(step, slot, part, is_image=is_image) for part in range(data.mixed)]
+            high, large = (torch.cat(clips) for clips in zip(*parts, strict=True))
+        else:
+            scale = data.scales[step % len(data.scales)]
+            high, low = self._source.pairs(step, slot, scale=scale, is_image=is_image)
+            high, large = self._enlarge(high, low, scale)
         if is_image:
             high, large = (x.expand(-1, -1, _IMAGE_FRAMES, -1, -1) for x in (high, large))
         generator = torch.Generator(self._device)
         generator.manual_seed(int(self._random(step, slot, _NOISE).integers(2**63)))
         return Batch(high, large, generator, step)
 
-    def _random(self, step: int, slot: int, purpose: int) -> np.random.Generator:
-        return np.random.default_rng([self._config.seed, step, slot, purpose])
+    def _keep(self, step: int, slot: int, part: int, *, is_image: bool) -> tuple[Tensor, Tensor]:
+        """Take some clips of a kept batch, turned and cut."""
+        data = self._config.data
+        number = int(self._random(step, slot, _NUMBER, part).integers(data.pool))
+        scale = data.scales[number % len(data.scales)]
+        high, low = self._source.pairs(number, slot, scale=scale, is_image=is_image)
+        random = self._random(step, slot, _CUT, part)
+        taken = data.batch // data.mixed
+        clips = slice(first := int(random.integers(data.mixed)) * taken, first + taken)
+        parts = data.crop_px, data.crop_frames
+        high, low = cut_and_turn(high[clips], low[clips], *parts, random, self._device)
+        return self._enlarge(high, low, scale)
+
+    def _enlarge(self, high: Tensor, low: Tensor, scale: int) -> tuple[Tensor, Tensor]:
+        """Bring both to the device, in [-1, 1] and of one size."""
+        return from_levels(high.to(self._device)), enlarge_clips(low.to(self._device), scale)
+
+    def _random(self, step: int, slot: int, purpose: int, part: int = 0) -> np.random.Generator:
+        return np.random.default_rng([self._config.seed, step, slot, purpose, part])
 
     def ahead(self, first_step: int) -> Generator[list[Batch], None, None]:
         """Yield the batches from `first_step` on; the next ones are made while these are used."""

@@ -15,6 +15,7 @@ from flashvsr_core.schedule import FRAMES_PER_LATENT
 from flashvsr_core.tiny_decoder import MemoryBlock, TemporalGrow, TinyDecoder
 from training.forward.tiny_decoder import convolve, decode_clips
 from training.held import Copy
+from training.position_code import write_code
 
 _PLANES = 3 * FRAMES_PER_LATENT
 _CELL_PX = 8
@@ -36,7 +37,7 @@ def begin_free_channels(decoder: TinyDecoder, copy: Copy) -> None:
     frames = _sample_pictures()
     latent_size = (side // 8 for side in frames.shape[-2:])
     latents = torch.randn(len(frames), free.latent_channels, 2, *latent_size)
-    decode_clips(decoder, latents, frames, free.normalise)
+    decode_clips(decoder, write_code(latents), frames, free.normalise)
 
 
 class _FreeChannels:
@@ -55,6 +56,9 @@ class _FreeChannels:
     def see_detail(self) -> None:
         """Centre what they read of carried frames; the last layer reads none of them yet."""
         self._centre(self._first, slice(_PLANES * _CELL_PX**2), _CELL_PX**2)
+        # Latents are many times larger than detail, and may be noise: what is of use in them is
+        # learned. The code is carried for all to see.
+        self._first.weight[self._outputs(self._first), _PLANES * _CELL_PX**2 :] = 0
         for layer in self._layers:
             if isinstance(layer, MemoryBlock):
                 conv = layer.conv[0]
@@ -72,11 +76,12 @@ class _FreeChannels:
         """Set mean and deviation of what a convolution makes of sample pictures, and return it."""
         deviation = convolve(conv, x).std(dim=(0, 2, 3))
         free = self._outputs(conv) & (deviation > _LEAST)
+        middle = conv.kernel_size[0] // 2
         conv.weight[free] *= (_DEVIATION / deviation[free]).view(-1, 1, 1, 1)
         mean = convolve(conv, x).mean(dim=(0, 2, 3))[free]
         if conv.bias is None:
             one = self._carried(conv).stop - 1
-            conv.weight[free, one, 1, 1] -= mean
+            conv.weight[free, one, middle, middle] -= mean
         else:
             conv.bias[free] -= mean
         return convolve(conv, x)
@@ -86,10 +91,10 @@ class _FreeChannels:
 
     def _outputs(self, conv: nn.Conv2d) -> Tensor:
         """Return which outputs of a convolution have no weight that is held."""
-        held = self._copy.held.get(f"{self._names[id(conv)]}.weight")
-        if held is None:
+        begun = self._copy.begun.get(f"{self._names[id(conv)]}.weight")
+        if begun is None:
             return torch.ones(conv.out_channels, dtype=torch.bool)
-        return ~held.flatten(1).any(dim=1)
+        return ~begun.flatten(1).any(dim=1)
 
     def _centre(self, conv: nn.Conv2d, inputs: slice, group: int = 1) -> None:
         """Have the weights of every `group` of inputs, over all taps, add up to 0."""

@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from functools import partial
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -14,6 +15,8 @@ class Copy:
 
     held: dict[str, Tensor] = field(default_factory=dict)
     """By parameter: True where a weight belongs to the copy."""
+    begun: dict[str, Tensor] = field(default_factory=dict)
+    """By parameter: True where a weight has its beginning: what is held, and more."""
     carried: dict[str, int] = field(default_factory=dict)
     """By convolution: how many of its first inputs carry frames; the last of these is 1."""
 
@@ -27,9 +30,10 @@ class Copy:
 class CopyWriter:
     """Writes a copy into a network, and keeps account of what it wrote."""
 
-    def __init__(self, network: nn.Module) -> None:
-        """Write into this network."""
-        self.copy = Copy()
+    def __init__(self, network: nn.Module, copy: Copy | None = None, *, holds: bool = True) -> None:
+        """Write into this network, and into this account; without `holds` weights may learn on."""
+        self.copy = copy or Copy()
+        self._holds = holds
         self._modules = {id(module): name for name, module in network.named_modules()}
 
     def rows(
@@ -39,21 +43,21 @@ class CopyWriter:
         rows = slice(first_row, first_row + len(weight))
         _weight(conv)[rows] = 0
         _weight(conv)[rows, : weight.shape[1]] = weight
-        self._hold(conv, "weight")[rows] = True
+        self._mark(conv, "weight", rows)
         self.reads(conv, carried)
 
     def part(self, conv: nn.Module, weight: Tensor, *, carried: int = 0) -> None:
         """Set the first outputs' weights of the first inputs; they may learn to look at others."""
         where = (slice(len(weight)), slice(weight.shape[1]))
         _weight(conv)[where] = weight
-        self._hold(conv, "weight")[where] = True
+        self._mark(conv, "weight", where)
         self.reads(conv, carried)
 
-    def nothing(self, conv: nn.Module, row: int) -> None:
-        """Have one output be 0 for good."""
-        _weight(conv)[row] = 0
-        self._hold(conv, "weight")[row] = True
-        self.bias(conv, (0.0,), 1, first_row=row)
+    def fix(self, conv: nn.Module, rows: Sequence[int]) -> None:
+        """Hold some outputs as they are now."""
+        for row in rows:
+            self._mark(conv, "weight", row)
+            self._mark(conv, "bias", row)
 
     def bias(
         self, conv: nn.Module, values: Sequence[float], times: int, *, first_row: int = 0
@@ -62,18 +66,19 @@ class CopyWriter:
         assert isinstance(conv.bias, Tensor)
         rows = slice(first_row, first_row + len(values) * times)
         conv.bias[rows] = torch.tensor(values).repeat_interleave(times)
-        self._hold(conv, "bias")[rows] = True
+        self._mark(conv, "bias", rows)
 
     def reads(self, conv: nn.Module, carried: int) -> None:
         """Note how many of a convolution's first inputs carry frames."""
         if carried:
             self.copy.carried[self._modules[id(conv)]] = carried
 
-    def _hold(self, conv: nn.Module, kind: str) -> Tensor:
+    def _mark(self, conv: nn.Module, kind: str, where: Any) -> None:  # noqa: ANN401  (an index)
+        """Note what was written."""
         name = f"{self._modules[id(conv)]}.{kind}"
-        return self.copy.held.setdefault(
-            name, torch.zeros_like(conv.get_parameter(kind), dtype=torch.bool)
-        )
+        for masks in (self.copy.begun, self.copy.held) if self._holds else (self.copy.begun,):
+            nowhere = torch.zeros_like(conv.get_parameter(kind), dtype=torch.bool)
+            masks.setdefault(name, nowhere)[where] = True
 
 
 def _weight(conv: nn.Module) -> Tensor:

@@ -10,6 +10,7 @@ from flashvsr_core.weights.random import ModelConfig
 from training.encoder import Encoder, EncoderConfig
 from training.forward import wan_vae
 from training.networks import ENCODER, LATENT_STATISTICS, WAN_VAE, freeze, load_piece
+from training.position_code import AMPLITUDE, CODED_CHANNELS, write_code
 
 STAGE = "latent"
 
@@ -34,9 +35,11 @@ class RunningStatistics(nn.Module):
         self.square.lerp_(square, _MOMENTUM)
 
     def statistics(self) -> LatentStatistics:
-        """Return what a weights folder holds."""
-        deviation = (self.square - self.mean.square()).clamp_min(1e-6).sqrt()
-        return LatentStatistics(self.mean.clone(), deviation)
+        """Return what a weights folder holds; the large decoder is given a code of 1 and -1."""
+        mean = self.mean.clone()
+        deviation = (self.square - mean.square()).clamp_min(1e-6).sqrt()
+        mean[-CODED_CHANNELS:], deviation[-CODED_CHANNELS:] = 0.0, 1 / AMPLITUDE
+        return LatentStatistics(mean, deviation)
 
 
 def build_encoder(model: ModelConfig) -> Encoder:
@@ -65,10 +68,9 @@ class LatentSpace:
 
     @torch.no_grad()
     def encode(self, frames: Tensor) -> Tensor:
-        """Return normalised latents (B, 16, f, H/8, W/8) of (B, 3, 4f - 3, H, W)."""
+        """Return normalised latents (B, 16, f, H/8, W/8) of (B, 3, 4f - 3, H, W), with the code."""
         mean, _ = self.encoder(frames)
-        normalised: Tensor = (mean - self._mean) / self._std
-        return normalised
+        return write_code((mean - self._mean) / self._std)
 
     @torch.no_grad()
     def decode(self, latents: Tensor) -> Tensor:

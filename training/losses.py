@@ -1,9 +1,11 @@
 """Loss terms between clips (B, 3, T, H, W) in [-1, 1], all in float32."""
 
 import torch
+import torch.nn.functional as F
 from torch import Tensor
 
 _EPS = 1e-3
+_PATCHES_PX = (1, 4, 16)
 
 EDGE_PX = 16
 """What the zeros around a clip reach far into."""
@@ -35,6 +37,23 @@ def edge_weights(frames: Tensor) -> Tensor:
 def mean_square(result: Tensor, target: Tensor) -> Tensor:
     """Return the mean squared difference."""
     return (result.float() - target.float()).square().mean()
+
+
+def log_error(result: Tensor, target: Tensor, weights: Tensor) -> Tensor:
+    """Return the mean of the clips' logarithms of the mean squared difference, at three sizes.
+
+    As PSNR sees it, a level of error counts the more, the fewer others there are: else clips that
+    come out nearly right would hardly be learned from, and neither would what is wrong over whole
+    patches, which is less than what is wrong in details and easier seen. Weights (H, W) with a mean
+    of 1 say how much a place counts.
+    """
+    difference = (result.float() - target.float()).flatten(1, 2)
+    total = difference.new_zeros(())
+    for side_px in _PATCHES_PX:
+        counts = F.avg_pool2d(weights[None], side_px)
+        error = F.avg_pool2d(difference, side_px).square() * counts
+        total = total + (error.flatten(1).mean(dim=1) + _EPS**2).log().mean()
+    return total / len(_PATCHES_PX)
 
 
 @torch.no_grad()

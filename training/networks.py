@@ -7,7 +7,7 @@ from typing import TypeVar
 import torch
 from torch import Tensor, nn
 
-from flashvsr_core.dit.model import DiT
+from flashvsr_core.dit.model import PATCH, DiT
 from flashvsr_core.lq_projection import LQProjection
 from flashvsr_core.tiny_decoder import MemoryBlock, TinyDecoder
 from flashvsr_core.weights.random import CONFIGS, ModelConfig
@@ -15,7 +15,9 @@ from training.checkpoint import load_checkpoint, piece_of
 from training.config import StageConfig
 from training.errors import TrainingError
 from training.free_channels import begin_free_channels
+from training.held import Copy
 from training.pass_through import pass_frames_through
+from training.position_code import CODED_CHANNELS, position_code
 
 M = TypeVar("M", bound=nn.Module)
 
@@ -43,13 +45,17 @@ def find_model(name: str) -> ModelConfig:
 
 
 def build_dit(model: ModelConfig) -> DiT:
-    """Return a new transformer that predicts nothing yet: its last layer is 0."""
+    """Return a new transformer that predicts nothing yet but the position code."""
     dit = DiT(model.dit)
     for name, parameter in dit.named_parameters():
         if name.endswith("modulation"):
             nn.init.normal_(parameter, std=model.dit.width**-0.5)
     nn.init.zeros_(dit.head.head.weight)
-    nn.init.zeros_(dit.head.head.bias)
+    with torch.no_grad():
+        # What is predicted is noise minus latents; a token's latents lie one after the other.
+        code = torch.zeros(PATCH, PATCH, model.dit.latent_channels)
+        code[..., -CODED_CHANNELS:] = -position_code(PATCH, PATCH).movedim(0, -1)
+        dit.head.head.bias.copy_(code.flatten())
     return dit
 
 
@@ -81,7 +87,7 @@ def build_tiny_decoder(model: ModelConfig) -> TinyDecoder:
     return decoder
 
 
-def hold_copy(decoder: TinyDecoder, config: StageConfig) -> None:
+def hold_copy(decoder: TinyDecoder, config: StageConfig) -> Copy:
     """Keep the low-quality frames' way through a decoder as `build_tiny_decoder` made it.
 
     Raises:
@@ -95,6 +101,7 @@ def hold_copy(decoder: TinyDecoder, config: StageConfig) -> None:
             " to 0."
         )
     copy.hold(decoder)
+    return copy
 
 
 def draw_prompt(model: ModelConfig) -> Tensor:

@@ -89,7 +89,9 @@ class _Sources:
         if not config.data.pool:
             return self._made(config)
         # Stages whose pairs are made alike share them, whatever they cut out of them.
-        made = dataclasses.replace(config.data, pool=0, crop_px=0, crop_frames=0, image_every=0)
+        made = dataclasses.replace(
+            config.data, pool=0, mixed=1, crop_px=0, crop_frames=0, image_every=0
+        )
         key = made, config.seed
         if key not in self._pools:
             self._pools[key] = PooledPairs(self._made(config))

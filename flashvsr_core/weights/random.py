@@ -36,9 +36,9 @@ CONFIGS = {
         text_tokens=8,
     ),
     "nano": ModelConfig(
-        DiTConfig(width=128, ffn_width=1024, layers=2, text_width=64),
+        DiTConfig(width=128, ffn_width=1024, layers=1, text_width=64),
         LQProjectionConfig(768, 48, 96, 128),
-        TinyDecoderConfig(784, (128, 64, 16, 16)),
+        TinyDecoderConfig(784, (128, 80, 32, 16)),
         WanVAEConfig(base=8, latent_channels=16),
         text_tokens=8,
     ),

@@ -126,7 +126,7 @@ def render(
         picture: (1, 3, H, W) for all frames, or (T, 3, H, W); any dtype.
         path: T frames.
         centre: (x, y) of the middle of the path in source pixels.
-        step_px: source pixels per output pixel, 1 to 2 (below 1 enlarges, above 2 aliases).
+        step_px: source pixels per output pixel, at most 2 (below 1 enlarges, above 2 aliases).
         height_px: of the output.
         width_px: of the output.
 

@@ -27,8 +27,9 @@ class SamplingSettings:
         default_factory=lambda: CameraSettings(2.0, 0.003, 0.002, 0.8, still_share=0.5)
     )
     """Camera motion on top of what real clips show."""
-    reduction: tuple[float, float] = (1.0, 2.5)
-    """Source pixels per sampled pixel: from sharp details to whole objects."""
+    reduction: tuple[float, float] = (0.4, 2.5)
+    """Source pixels per sampled pixel: from what somebody enlarged before, as much of what people
+    have is, over sharp details to whole objects."""
 
 
 class PackedClips:
@@ -116,7 +117,7 @@ class PackedClips:
         start, share, place_x, place_y = torch.rand(4, generator=generator).tolist()
         mirror, turn, reverse = (torch.rand(3, generator=generator) < 0.5).tolist()
         low, high = self.settings.reduction
-        picture, step_px = source.choose_level(low + (high - low) * share, (height, width))
+        picture, step_px = source.choose_level(low * (high / low) ** share, (height, width))
         path = _fit(path, picture, step_px, (height, width))
         if not is_photograph:
             picture = picture[_moments(len(picture), frames, start).to(picture.device)]

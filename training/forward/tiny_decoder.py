@@ -14,7 +14,7 @@ Convolve = Callable[[nn.Conv2d, Tensor], Tensor]
 
 
 def convolve(conv: nn.Conv2d, x: Tensor) -> Tensor:
-    """Return what a 3x3 convolution makes of (B, C, h, w)."""
+    """Return what a convolution makes of (B, C, h, w)."""
     return F.conv2d(x, conv.weight, conv.bias, padding=conv.padding)
 
 
@@ -30,7 +30,7 @@ def decode_clips(
         decoder: its weights; gradients reach them.
         latents: (B, 16, f, H/8, W/8).
         low_quality: (B, 3, 4f - 3, H, W), RGB in [-1, 1]: the enlarged frames that come out.
-        convolved: computes the 3x3 convolutions; another one may look on, or set weights.
+        convolved: computes the convolutions; another one may look on, or set weights.
 
     Returns:
         (B, 3, 4f - 3, H, W), RGB in about [-1, 1].
@@ -55,7 +55,8 @@ def decode_clips(
         elif isinstance(layer, TemporalGrow):
             factor = layer.conv.out_channels // layer.conv.in_channels
             # Growing, a 1x1 convolution, and the enlargement before it commute: this is cheaper.
-            x = F.interpolate(_grow(layer, x, factor), scale_factor=2, mode="nearest")
+            grown = _grow(convolved(layer.conv, x), factor)
+            x = F.interpolate(grown, scale_factor=2, mode="nearest")
             frames *= factor
         elif isinstance(layer, nn.Conv2d):
             # Not the layer's own forward, which on a GPU may be a kernel without gradients.
@@ -76,8 +77,7 @@ def _remember(block: MemoryBlock, x: Tensor, frames: int, convolved: Convolve) -
     return F.relu(convolved(third, F.relu(hidden)) + x)
 
 
-def _grow(grow: TemporalGrow, x: Tensor, factor: int) -> Tensor:
-    """Map (B * t, C, h, w) to (B * t * factor, C, h, w), in time order, channels last."""
-    grown = F.conv2d(x, grow.conv.weight)
+def _grow(grown: Tensor, factor: int) -> Tensor:
+    """Map (B * t, factor * C, h, w) to (B * t * factor, C, h, w), in time order, channels last."""
     split = rearrange(grown.movedim(1, -1), "t h w (k c) -> (t k) h w c", k=factor)
     return split.movedim(-1, 1)

@@ -6,40 +6,55 @@ from pathlib import Path
 import torch
 from torch import Tensor, nn
 
-from flashvsr_core.tiny_decoder import TinyDecoder
 from training.batch import Batch
 from training.config import StageConfig
-from training.forward import tiny_decoder
+from training.graphed import Graphed
 from training.latent_space import LatentSpace
-from training.losses import charbonnier, edge_weights, inside, psnr_db
+from training.losses import charbonnier, edge_weights, inside, log_error, psnr_db
 from training.networks import TINY_DECODER, build_tiny_decoder, find_model, hold_copy
 from training.perceptual import load_perceptual
+from training.position_code import write_code
+from training.precision import carrying_frames
 from training.rates import rates_by_inputs
+from training.silence import Drawing
 from training.stages.stage import Player, Terms, weigh
 
 _TEACH_EVERY = 4
-"""Every so many steps the large decoder draws, which takes longer than all else in a step."""
+"""Every so many steps there are true latents, and the large decoder draws; the encoder and it take
+longer than all else in a step."""
 
 
 class _Decoding(nn.Module):
-    def __init__(self, config: StageConfig, space: LatentSpace, decoder: TinyDecoder) -> None:
+    def __init__(
+        self, config: StageConfig, space: LatentSpace, drawing: Drawing, latent_channels: int
+    ) -> None:
         super().__init__()
-        self.decoder = decoder
+        self.drawing = drawing
+        # Gradients of a graph lie where it wrote them, and cannot be added up over slots.
+        self._draw = Graphed(drawing) if config.data.slots == 1 else drawing
         self._config, self._space = config, space
+        self._channels = latent_channels
         self._perceptual = load_perceptual(config.perceptual)
 
     def forward(self, batch: Batch, _handed: Mapping[str, Tensor]) -> Terms:
-        clean = self._space.encode(batch.high)
-        # What the one-step model will give is not exact: noise of a random size, clip by clip,
-        # teaches the decoder to weigh the latents against the low-quality frames.
-        amount = batch.uniform().sqrt().view(-1, 1, 1, 1, 1)
-        latents = (1 - amount) * clean + amount * batch.noise_like(clean)
-        frames = tiny_decoder.decode_clips(self.decoder, latents, batch.low)
+        is_taught = (batch.step + 1) % _TEACH_EVERY == 0
+        # What the one-step model will give is not exact: noise of a random size, clip by clip, and
+        # often nothing else, teaches the decoder to weigh the latents against the low quality.
+        B, _, T, H, W = batch.high.shape
+        latents = batch.noise((B, self._channels, (T + 3) // 4, H // 8, W // 8))
+        if is_taught:
+            clean = self._space.encode(batch.high)
+            amount = batch.uniform().sqrt().view(-1, 1, 1, 1, 1)
+            latents = (1 - amount) * clean + amount * latents
+        with carrying_frames(latents.device):
+            frames, silence = self._draw(write_code(latents), batch.low)
         named = {
             "pixel": charbonnier(frames, batch.high, edge_weights(frames)),
+            "log_error": log_error(frames, batch.high, edge_weights(frames)),
             "perceptual": self._perceptual(inside(frames), inside(batch.high)),
+            "silence": silence,
         }
-        if self._config.losses.get("large_decoder") and (batch.step + 1) % _TEACH_EVERY == 0:
+        if is_taught and self._config.losses.get("large_decoder"):
             # Of true latents: noise would make the large decoder draw what nobody wants.
             named["large_decoder"] = charbonnier(frames, self._space.decode(clean))
         terms = weigh(self._config, named)
@@ -60,8 +75,10 @@ class DecoderStage:
         """Begin with new weights in the latent space of the run folder."""
         model = find_model(config.model)
         self._decoder = build_tiny_decoder(model).to(device)
-        hold_copy(self._decoder, config)
-        self._objective = _Decoding(config, LatentSpace(runs, model, device), self._decoder)
+        drawing = Drawing(self._decoder, hold_copy(self._decoder, config))
+        space = LatentSpace(runs, model, device)
+        channels = model.dit.latent_channels
+        self._objective = _Decoding(config, space, drawing, channels)
         self._lr = config.optimizer.lr
 
     @property

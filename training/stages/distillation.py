@@ -12,13 +12,18 @@ from pathlib import Path
 import torch
 from torch import Tensor, nn
 
-from flashvsr_core.tiny_decoder import TinyDecoder
 from training.batch import Batch
 from training.config import StageConfig
 from training.diffusion import Denoiser, match_distribution, match_flow
-from training.forward import tiny_decoder
 from training.latent_space import LatentSpace
-from training.losses import charbonnier, edge_weights, inside, mean_square, psnr_db
+from training.losses import (
+    charbonnier,
+    edge_weights,
+    inside,
+    log_error,
+    mean_square,
+    psnr_db,
+)
 from training.networks import (
     DIT,
     LQ_PROJECTION,
@@ -30,7 +35,9 @@ from training.networks import (
     load_piece,
 )
 from training.perceptual import load_perceptual
+from training.precision import carrying_frames
 from training.rates import rates_by_inputs
+from training.silence import Drawing
 from training.stages.flow_matching import pattern_of, trained_denoiser
 from training.stages.stage import LAG, Player, Terms, weigh
 
@@ -41,11 +48,11 @@ class _Student(nn.Module):
         config: StageConfig,
         space: LatentSpace,
         student: Denoiser,
-        decoder: TinyDecoder,
+        drawing: Drawing,
         judges: tuple[Denoiser, Denoiser],
     ) -> None:
         super().__init__()
-        self.dit, self.projection, self.decoder = student.dit, student.projection, decoder
+        self.dit, self.projection, self.drawing = student.dit, student.projection, drawing
         self._config, self._space, self._student = config, space, student
         # In a tuple, so that they are no submodules: their gradients are not this player's.
         self._judges = judges
@@ -59,12 +66,15 @@ class _Student(nn.Module):
         sigma = torch.ones(len(noise), device=noise.device)
         velocity = self._student.velocity(noise, batch.low, sigma, pattern_of(config, batch))
         clean = noise - velocity
-        frames = tiny_decoder.decode_clips(self.decoder, clean, batch.low[:, :, :-LAG])
+        with carrying_frames(clean.device):
+            frames, silence = self.drawing(clean, batch.low[:, :, :-LAG])
         named = {
             # At pure noise flow matching is the distance of the latents.
             "flow": mean_square(clean, truth),
             "pixel": charbonnier(frames, emitted, edge_weights(frames)),
+            "log_error": log_error(frames, emitted, edge_weights(frames)),
             "perceptual": self._perceptual(inside(frames), inside(emitted)),
+            "silence": silence,
         }
         if config.losses.get("distribution"):
             named["distribution"] = match_distribution(
@@ -104,14 +114,14 @@ class DistillationStage:
         freeze(teacher.projection)
         decoder = load_piece(build_tiny_decoder(model), runs, "decoder", TINY_DECODER)
         self._decoder = decoder.to(device)
-        hold_copy(self._decoder, config)
+        drawing = Drawing(self._decoder, hold_copy(self._decoder, config))
         if not config.decoder_lr:
             freeze(self._decoder)
         self._objective = _Student(
             config,
             LatentSpace(runs, model, device),
             self._student,
-            self._decoder,
+            drawing,
             (teacher, self._critic),
         )
 

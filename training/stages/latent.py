@@ -15,6 +15,7 @@ from training.latent_space import RunningStatistics, build_encoder, build_wan_va
 from training.losses import charbonnier, psnr_db
 from training.networks import ENCODER, LATENT_STATISTICS, WAN_VAE, find_model
 from training.perceptual import load_perceptual
+from training.position_code import write_code
 from training.stages.stage import Player, Terms, weigh
 
 
@@ -33,7 +34,7 @@ class _Autoencoding(nn.Module):
         self.statistics.observe(
             mean.detach().mean(dim=(0, 2, 3, 4)), mean.detach().square().mean(dim=(0, 2, 3, 4))
         )
-        frames = wan_vae.decode_clips(self.vae, sample)
+        frames = wan_vae.decode_clips(self.vae, write_code(sample, amplitude=1.0))
         divergence = 0.5 * (mean.square() + log_variance.exp() - 1 - log_variance).mean()
         terms = weigh(
             self._config,
