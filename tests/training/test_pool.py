@@ -103,3 +103,34 @@ def test_parts_that_are_larger_than_clips_are_whole_clips() -> None:
 def test_parts_must_fit_the_scales() -> None:
     with pytest.raises(TrainingError, match="multiple of 8"):
         Feed(PooledPairs(CountingSource()), pooled(crop_px=60), [0], CPU)
+
+
+def test_a_step_mixes_clips_of_several_kept_batches() -> None:
+    class Numbered(ToySource):
+        """Clips as bright as their batch's number."""
+
+        def pairs(
+            self, number: int, slot: int, *, scale: int, is_image: bool
+        ) -> tuple[Tensor, Tensor]:
+            high, low = super().pairs(number, slot, scale=scale, is_image=is_image)
+            return torch.full_like(high, number), torch.full_like(low, number)
+
+    config = pooled(crop_px=64)
+    data = dataclasses.replace(config.data, batch=4, mixed=4, pool=50)
+    feed = Feed(Numbered(9, 4), dataclasses.replace(config, data=data), [0], CPU)
+    seen: Counter[int] = Counter()
+    for step in range(10):
+        (batch,) = feed.at(step)
+        assert batch.high.shape == batch.low.shape == (4, 3, 9, 64, 64)
+        assert torch.allclose(batch.high, batch.low, atol=1e-6)
+        numbers = batch.high.flatten(1).mean(dim=1).add(1).mul(127.5).round().int().tolist()
+        assert len(set(numbers)) > 1
+        seen.update(numbers)
+    assert len(seen) > 15
+
+
+def test_clips_must_divide_into_batches() -> None:
+    config = pooled()
+    data = dataclasses.replace(config.data, batch=4, mixed=3)
+    with pytest.raises(TrainingError, match=r"multiple of data\.mixed"):
+        Feed(CountingSource(), dataclasses.replace(config, data=data), [0], CPU)
