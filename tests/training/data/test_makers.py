@@ -22,6 +22,10 @@ def test_makers_change_nothing(packed_set: Path) -> None:
             scale, is_image = 2 + step % 2 * 2, step == 3
             made = there.pairs(step, 0, scale=scale, is_image=is_image)
             expected = here.pairs(step, 0, scale=scale, is_image=is_image)
-            for ours, theirs in zip(made, expected, strict=True):
-                assert ours.dtype == theirs.dtype
-                assert torch.equal(ours, theirs)
+            assert torch.equal(made[0], expected[0])
+            assert made[1].dtype == expected[1].dtype
+            # Not to the bit: what x264 makes of a small clip depends on what its memory held before
+            # (40 times the same clip in one process: two results, 20 levels apart at most).
+            # Other draws of the degradation are 5 levels away and more on the mean.
+            difference = (made[1].int() - expected[1].int()).abs().float()
+            assert difference.mean() < 2
