@@ -30,8 +30,10 @@ class _Decoding(nn.Module):
     ) -> None:
         super().__init__()
         self.drawing = drawing
-        # Gradients of a graph lie where it wrote them, and cannot be added up over slots.
-        self._draw = Graphed(drawing) if config.data.slots == 1 else drawing
+        # Gradients of a graph lie where it wrote them, and cannot be added up over slots; and no
+        # image is as long as a clip.
+        is_alike = config.data.slots == 1 and not config.data.image_every
+        self._draw = Graphed(drawing) if is_alike else drawing
         self._config, self._space = config, space
         self._channels = latent_channels
         self._perceptual = load_perceptual(config.perceptual)
