@@ -1,8 +1,8 @@
 """What of three cells of a low-quality row its parts must take, by least squares.
 
-Parts are u and r of `training.pass_through`. Rows are those of a process with falling correlation,
-reduced and enlarged as low quality is; all their second moments together stand in the rows of
-`_rows`, and nothing is drawn at random.
+Parts are what `training.pass_through` carries: sums and differences of brightness, u and r of
+color. Rows are those of a process with falling correlation, reduced and enlarged as low quality is;
+all their second moments together stand in the rows of `_rows`, and nothing is drawn at random.
 """
 
 from collections.abc import Callable
@@ -11,14 +11,14 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-CELL_PX = 8
+_CELL_PX = 8
 
 _CELLS, _AROUND = 11, 4
 """Of a row, and left out at both of its ends."""
 _CORRELATION = 0.97
 """Of neighbouring pixels, about as in photographs."""
 _RIDGE = 1e-5
-"""Keeps weights small; u and r could else be large and cancel each other."""
+"""Keeps weights small; parts could else be large and cancel each other."""
 
 _Draw = Callable[[Tensor], Tensor]
 """(N, cells, channels) -> (N, 8 * cells): a row as the decoder draws it."""
@@ -70,9 +70,9 @@ def _interpolate(row: Tensor) -> Tensor:
 
 def _solve(draw: _Draw, channels: int, rows: Tensor, wanted: Tensor) -> Tensor:
     """Return weights (channels, 3, 8) of three cells' pixels."""
-    cells = rows.unflatten(1, (_CELLS, CELL_PX))
+    cells = rows.unflatten(1, (_CELLS, _CELL_PX))
     around = F.pad(cells, (0, 0, 1, 1)).unfold(1, 3, 1).transpose(2, 3).flatten(2)
-    inner = slice(3 * CELL_PX, -3 * CELL_PX)
+    inner = slice(3 * _CELL_PX, -3 * _CELL_PX)
     drawn = []
     for channel in range(channels):
         for pixel in around.unbind(2):
@@ -83,16 +83,16 @@ def _solve(draw: _Draw, channels: int, rows: Tensor, wanted: Tensor) -> Tensor:
     ridge = _RIDGE * len(rows) * torch.eye(matrix.shape[1])
     answer = matrix.T @ wanted[:, inner].flatten()
     weights: Tensor = torch.linalg.solve(matrix.T @ matrix + ridge, answer)
-    return weights.float().reshape(channels, 3, CELL_PX)
+    return weights.float().reshape(channels, 3, _CELL_PX)
 
 
 def _rows(scale: int) -> tuple[Tensor, Tensor]:
     """Return rows (N, 88) reduced and enlarged by `scale`, and as they were, float64."""
-    length = (_CELLS + 2 * _AROUND) * CELL_PX
+    length = (_CELLS + 2 * _AROUND) * _CELL_PX
     distance = torch.arange(length, dtype=torch.float64).sub(torch.arange(length)[:, None]).abs()
     truth = torch.linalg.cholesky(_CORRELATION**distance).T
     low = _resize(truth, length // scale)
-    inner = slice(_AROUND * CELL_PX, -_AROUND * CELL_PX)
+    inner = slice(_AROUND * _CELL_PX, -_AROUND * _CELL_PX)
     return _resize(low, length)[:, inner], truth[:, inner]
 
 

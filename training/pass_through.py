@@ -113,7 +113,8 @@ def _read_cells(write: CopyWriter, first: nn.Conv2d, second: nn.Conv2d) -> None:
     pair = color_parts()
     # (u or r, taps, pixels) down and across.
     chroma = torch.einsum("dc,ts,kip,ljq->kldtcspqij", _CHROMA, frames, pair, pair)
-    parts = [x.reshape(4 * planes, -1, 3, 3) for x, planes in ((luma, 16), (chroma, 8))]
+    sizes = ((luma, QUARTER.luma), (chroma, QUARTER.chroma))
+    parts = [x.reshape(4 * planes, -1, 3, 3) for x, planes in sizes]
     weight = torch.zeros(_AT_EIGHTH, first.in_channels, 3, 3)
     code = range(len(parts[0]) + len(parts[1]), _AT_EIGHTH - 1)
     weight[: code.start, : parts[0].shape[1]] = torch.cat(parts)
