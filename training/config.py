@@ -62,6 +62,8 @@ class OptimizerConfig:
     betas: tuple[float, ...] = (0.9, 0.99)
     gradient_limit: float = 1.0
     """Gradients are scaled down to this norm."""
+    whitened: bool = False
+    """Take the tiny decoder's steps in coordinates of its inputs; see `training.whitening`."""
     average_decay: float = 0.999
     """Of the exponential moving average that is exported and handed to the next stage."""
 

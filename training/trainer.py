@@ -109,6 +109,7 @@ class Trainer:
         log = Log(self._runs, config.stage, self._step) if is_first else None
         started = saved = time.monotonic()
         spent_before = self._minutes
+        self._record()
         batches = self._feed.ahead(self._step)
         logged: list[dict[str, Tensor]] = []
         factor = 0.0
@@ -142,6 +143,8 @@ class Trainer:
         sums: dict[str, Tensor] = {}
         for player in self._stage.players:
             self._optimizers[player.name].zero_grad(set_to_none=True)
+        for player in self._stage.players:
+            self._look(player, batches[0])
         for index, batch in enumerate(batches):
             handed: Mapping[str, Tensor] = {}
             for player in self._stage.players:
@@ -155,15 +158,34 @@ class Trainer:
             for group in optimizer.param_groups:
                 group["lr"] = group["full_lr"] * factor
             parameters = [p for group in optimizer.param_groups for p in group["params"]]
+            if player.whitened:
+                player.whitened.whitening.enter()
             norm = nn.utils.clip_grad_norm_(parameters, self._config.optimizer.gradient_limit)
             # A gradient that is not finite is not learned from, and the log tells of it. Torch's
             # fused optimizers look at this mark themselves: the host need not wait for the GPU.
             optimizer.found_inf = (~norm.isfinite()).float()
             optimizer.step()
+            if player.whitened:
+                player.whitened.whitening.leave()
             sums[f"{player.name}_gradient"] = norm.detach()
         self._step += 1
         self._average.follow(self._step)
         return sums
+
+    def _record(self) -> None:
+        """Let players record graphs before the feed's threads use the GPU, too."""
+        recorders = [player.record for player in self._stage.players if player.record]
+        if recorders and self._processes.device.type == "cuda":
+            batch = self._feed.at(self._step)[0]
+            for record in recorders:
+                record(batch)
+
+    def _look(self, player: Player, batch: Batch) -> None:
+        """Let a player see anew what its steps depend on, if that is due."""
+        whitened = player.whitened
+        if whitened and whitened.whitening.is_due(self._step):
+            whitened.look(batch)
+            whitened.whitening.settle(self._processes.average)
 
     def _learn(
         self,

@@ -1,5 +1,6 @@
 """The tiny decoder: from true latents and the low-quality frames to ground truth."""
 
+import dataclasses
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -8,6 +9,7 @@ from torch import Tensor, nn
 
 from training.batch import Batch
 from training.config import StageConfig
+from training.forward.tiny_decoder import convolve, decode_clips
 from training.graphed import Graphed
 from training.latent_space import LatentSpace
 from training.losses import charbonnier, edge_weights, inside, log_error, psnr_db
@@ -17,7 +19,8 @@ from training.position_code import write_code
 from training.precision import carrying_frames
 from training.rates import rates_by_inputs
 from training.silence import Drawing
-from training.stages.stage import Player, Terms, weigh
+from training.stages.stage import Player, Terms, Whitened, weigh
+from training.whitening import Whitening
 
 _TEACH_EVERY = 4
 """Every so many steps there are true latents, and the large decoder draws; the encoder and it take
@@ -38,18 +41,25 @@ class _Decoding(nn.Module):
         self._channels = latent_channels
         self._perceptual = load_perceptual(config.perceptual)
 
+    def record(self, batch: Batch) -> None:
+        """Have the drawing recorded, on a batch that is not learned from."""
+        self._draw_frames(batch.low, _draw_latents(_own_noise(batch), self._channels))
+
+    def _draw_frames(self, low: Tensor, latents: Tensor) -> tuple[Tensor, Tensor]:
+        with carrying_frames(low.device):
+            frames, silence = self._draw(write_code(latents), low)
+        return frames, silence
+
     def forward(self, batch: Batch, _handed: Mapping[str, Tensor]) -> Terms:
         is_taught = (batch.step + 1) % _TEACH_EVERY == 0
         # What the one-step model will give is not exact: noise of a random size, clip by clip, and
         # often nothing else, teaches the decoder to weigh the latents against the low quality.
-        B, _, T, H, W = batch.high.shape
-        latents = batch.noise((B, self._channels, (T + 3) // 4, H // 8, W // 8))
+        latents = _draw_latents(batch, self._channels)
         if is_taught:
             clean = self._space.encode(batch.high)
             amount = batch.uniform().sqrt().view(-1, 1, 1, 1, 1)
             latents = (1 - amount) * clean + amount * latents
-        with carrying_frames(latents.device):
-            frames, silence = self._draw(write_code(latents), batch.low)
+        frames, silence = self._draw_frames(batch.low, latents)
         named = {
             "pixel": charbonnier(frames, batch.high, edge_weights(frames)),
             "log_error": log_error(frames, batch.high, edge_weights(frames)),
@@ -70,6 +80,19 @@ class _Decoding(nn.Module):
         )
 
 
+def _own_noise(batch: Batch) -> Batch:
+    """Return a batch with another generator: a look at it changes nothing of its step."""
+    generator = torch.Generator(batch.high.device)
+    generator.manual_seed(batch.step)
+    return dataclasses.replace(batch, generator=generator)
+
+
+def _draw_latents(batch: Batch, channels: int) -> Tensor:
+    """Return noise in place of a batch's latents."""
+    B, _, T, H, W = batch.high.shape
+    return batch.noise((B, channels, (T + 3) // 4, H // 8, W // 8))
+
+
 class DecoderStage:
     """Trains the conditional tiny decoder against ground truth and the large decoder."""
 
@@ -77,11 +100,15 @@ class DecoderStage:
         """Begin with new weights in the latent space of the run folder."""
         model = find_model(config.model)
         self._decoder = build_tiny_decoder(model).to(device)
-        drawing = Drawing(self._decoder, hold_copy(self._decoder, config))
+        copy = hold_copy(self._decoder, config)
+        drawing = Drawing(self._decoder, copy)
         space = LatentSpace(runs, model, device)
         channels = model.dit.latent_channels
         self._objective = _Decoding(config, space, drawing, channels)
-        self._lr = config.optimizer.lr
+        self._lr, self._channels = config.optimizer.lr, channels
+        self._whitened: Whitened | None = None
+        if config.optimizer.whitened:
+            self._whitened = Whitened(Whitening(self._decoder, copy), self._look)
 
     @property
     def pieces(self) -> Mapping[str, nn.Module]:
@@ -91,4 +118,19 @@ class DecoderStage:
     @property
     def players(self) -> tuple[Player, ...]:
         """The decoder."""
-        return (Player("decoder", self._objective, rates_by_inputs(self._decoder, self._lr)),)
+        groups = rates_by_inputs(self._decoder, self._lr)
+        record = self._objective.record
+        return (Player("decoder", self._objective, groups, self._whitened, record),)
+
+    @torch.no_grad()
+    def _look(self, batch: Batch) -> None:
+        assert self._whitened
+        whitening = self._whitened.whitening
+
+        def convolved(conv: nn.Conv2d, x: Tensor) -> Tensor:
+            whitening.look(conv, x)
+            return convolve(conv, x)
+
+        latents = _draw_latents(_own_noise(batch), self._channels)
+        with carrying_frames(latents.device):
+            decode_clips(self._decoder, write_code(latents), batch.low, convolved)

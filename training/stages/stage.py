@@ -1,6 +1,6 @@
 """What the training loop knows of a stage."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Protocol
 
@@ -9,6 +9,7 @@ from torch import Tensor, nn
 from flashvsr_core.dit.windows import Grid
 from training.batch import Batch
 from training.config import StageConfig
+from training.whitening import Whitening
 
 CELL_PX = 16
 LAG = 4
@@ -27,6 +28,15 @@ class Terms:
 
 
 @dataclass(frozen=True)
+class Whitened:
+    """The coordinates in which a player learns, and how it looks at what they depend on."""
+
+    whitening: Whitening
+    look: Callable[[Batch], None]
+    """Runs the network on a batch, and has `whitening` see what its convolutions read."""
+
+
+@dataclass(frozen=True)
 class Player:
     """One optimizer and its objective; most stages have one, the distillation has two."""
 
@@ -35,6 +45,10 @@ class Player:
     """`forward(batch, handed) -> Terms`, with every parameter of `groups` inside."""
     groups: tuple[tuple[nn.Module, float], ...]
     """Modules that are trained, and the learning rate of each."""
+    whitened: Whitened | None = None
+    """Takes the steps of some of them in coordinates of their inputs."""
+    record: Callable[[Batch], None] | None = None
+    """Records what is to be replayed. Nothing else may use the GPU meanwhile, or CUDA fails."""
 
 
 class Stage(Protocol):
