@@ -144,7 +144,7 @@ class Trainer:
         for player in self._stage.players:
             self._optimizers[player.name].zero_grad(set_to_none=True)
         for player in self._stage.players:
-            self._look(player, batches[0])
+            self._look(player, batches)
         for index, batch in enumerate(batches):
             handed: Mapping[str, Tensor] = {}
             for player in self._stage.players:
@@ -180,11 +180,12 @@ class Trainer:
             for record in recorders:
                 record(batch)
 
-    def _look(self, player: Player, batch: Batch) -> None:
+    def _look(self, player: Player, batches: Sequence[Batch]) -> None:
         """Let a player see anew what its steps depend on, if that is due."""
         whitened = player.whitened
         if whitened and whitened.whitening.is_due(self._step):
-            whitened.look(batch)
+            for batch in batches:
+                whitened.look(batch)
             whitened.whitening.settle(self._processes.average)
 
     def _learn(

@@ -105,7 +105,7 @@ class _Layer:
         if by_bias is not None:
             mean_patch = self.coordinates.mean_patch(weight)
             gradient = gradient - by_bias.view(-1, 1, 1, 1) * mean_patch
-        gradient = self._free(self.coordinates.turn(self._free(gradient)))
+        gradient = self.coordinates.turn(self._free(gradient))
         if place and constant is not None:
             gradient[place] = constant
         # Fused optimizers want it to lie in memory as the weights do.
@@ -160,7 +160,7 @@ class Whitening:
             if conv.bias is None and name in copy.carried:
                 layer.constant = copy.carried[name] - 1
             self._layers[id(conv)] = layer
-        self._seen: dict[int, tuple[Tensor, Tensor]] = {}
+        self._seen: dict[int, list[tuple[Tensor, Tensor]]] = {}
 
     def is_due(self, step: int) -> bool:
         """Return whether inputs are to be looked at before this step.
@@ -174,17 +174,18 @@ class Whitening:
         return all(layer.coordinates for layer in self._layers.values())
 
     @torch.no_grad()
-    def look(self, conv: nn.Conv2d, x: Tensor) -> None:
-        """See what a convolution reads, (B, C, h, w)."""
-        layer = self._layers.get(id(conv))
-        if layer:
-            self._seen[id(conv)] = layer.statistics(x)
+    def observe(self, conv: nn.Conv2d, x: Tensor) -> None:
+        """See what a convolution reads, (B, C, h, w); every batch counts as much."""
+        self._seen.setdefault(id(conv), []).append(self._layers[id(conv)].statistics(x))
 
     @torch.no_grad()
     def settle(self, average: Average) -> None:
-        """Take up coordinates by what all processes have seen."""
-        for key, (mean, moment) in self._seen.items():
-            self._layers[key].coordinates = _Coordinates.of(average(mean), average(moment))
+        """Take up coordinates by what all processes have seen since the last time."""
+        for key, seen in self._seen.items():
+            mean, moment = (
+                average(torch.stack(each).mean(dim=0)) for each in zip(*seen, strict=True)
+            )
+            self._layers[key].coordinates = _Coordinates.of(mean, moment)
         self._seen = {}
 
     @torch.no_grad()

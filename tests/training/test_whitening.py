@@ -32,7 +32,7 @@ def pictures(count: int = 8) -> Tensor:
 def whitened(conv: nn.Conv2d, x: Tensor, copy: Copy | None = None) -> Whitening:
     network = nn.Sequential(conv)
     whitening = Whitening(network, copy or Copy())
-    whitening.look(conv, x)
+    whitening.observe(conv, x)
     whitening.settle(lambda value: value)
     return whitening
 
@@ -86,6 +86,29 @@ def test_what_is_drawn_on_average_changes_by_the_bias_alone(has_bias: bool) -> N
     assert change.mean(dim=(0, 2, 3)).abs().max() < 0.02 * change.std()
 
 
+def test_slots_looked_at_in_turn_count_as_one_look_at_all_of_them() -> None:
+    torch.manual_seed(0)
+    parts = pictures(), 3 * pictures()
+
+    def stepped(*looks: Tensor) -> Tensor:
+        torch.manual_seed(1)
+        conv = nn.Conv2d(4, 3, 3)
+        whitening = Whitening(nn.Sequential(conv), Copy())
+        for x in looks:
+            whitening.observe(conv, x)
+        whitening.settle(lambda value: value)
+        convolve(conv, parts[0]).square().mean().backward()
+        whitening.enter()
+        torch.optim.SGD(conv.parameters(), lr=1.0).step()
+        whitening.leave()
+        return conv.weight.detach()
+
+    together = stepped(torch.cat(parts))
+    torch.testing.assert_close(stepped(*parts), together, rtol=1e-3, atol=1e-4)
+    for part in parts:
+        assert not torch.allclose(stepped(part), together, rtol=1e-2, atol=1e-2)
+
+
 def test_detail_behind_an_offset_is_learned_much_sooner() -> None:
     def error_of(*, is_whitened: bool) -> float:
         torch.manual_seed(0)
@@ -121,7 +144,7 @@ def test_what_is_held_stays_as_it_is() -> None:
     latents = write_code(torch.randn(1, 16, 2, 8, 8))
 
     def look(conv: nn.Conv2d, x: Tensor) -> Tensor:
-        whitening.look(conv, x)
+        whitening.observe(conv, x)
         return convolve(conv, x)
 
     decode_clips(decoder, latents, low, look)

@@ -128,7 +128,7 @@ class DecoderStage:
         whitening = self._whitened.whitening
 
         def convolved(conv: nn.Conv2d, x: Tensor) -> Tensor:
-            whitening.look(conv, x)
+            whitening.observe(conv, x)
             return convolve(conv, x)
 
         latents = _draw_latents(_own_noise(batch), self._channels)
