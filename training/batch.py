@@ -1,7 +1,7 @@
 """One slot of one step: clips, their enlarged low-quality versions, and its own noise."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import torch
 from torch import Tensor
@@ -32,6 +32,13 @@ class Batch:
     def uniform(self) -> Tensor:
         """Draw one number in [0, 1) for every clip, (B,)."""
         return torch.rand(len(self.high), generator=self.generator, device=self.high.device)
+
+
+def without_its_noise(batch: Batch) -> Batch:
+    """Return a batch with another generator: a look at it changes nothing of its step."""
+    generator = torch.Generator(batch.high.device)
+    generator.manual_seed(batch.step)
+    return replace(batch, generator=generator)
 
 
 def enlarge_clips(low: Tensor, scale: int) -> Tensor:

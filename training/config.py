@@ -45,8 +45,8 @@ class DataConfig:
     """Side of the part that is cut from kept clips, a multiple of 8; 0 is the whole."""
     crop_frames: int = 0
     """Its length; 0 is the whole."""
-    clean_share: float = 0.25
-    """Share of groups that are only reduced, bicubically."""
+    clean_share: tuple[float, ...] = (0.25,)
+    """Share of groups that are only reduced, bicubically: of each scale, or of all."""
 
 
 @dataclass(frozen=True)
@@ -110,6 +110,9 @@ class StageConfig:
     """`gradients`, or `lpips` where its package and weights are."""
     decoder_lr: float = 0.0
     """Of the tiny decoder in the distillation; 0 leaves it as it is."""
+    tf32_steps: int = 0
+    """First steps of the decoder's stage that draw in TF32, where the GPU has it: twice as fast,
+    and wrong by an eighth of a level in each layer, which the steps after them mend."""
     log_steps: int = 20
     checkpoint_minutes: float = 5.0
 

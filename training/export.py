@@ -70,6 +70,7 @@ def export_weights(runs: Path, folder: Path, after: str, card: Path | None = Non
         records[path.name] = record_of(path, "v1.1", source)
     if card is not None:
         shutil.copyfile(card, folder / CARD_FILE)
-    manifest = Manifest(records)
+    # What is learned here begins as a copy of the source, and stays near it.
+    manifest = Manifest(records, color="source")
     write_manifest(folder, manifest)
     return manifest

@@ -80,4 +80,7 @@ def _make(
 ) -> tuple[Levels, Levels]:
     source = PackedPairs(_opened["clips"], _opened["codecs"], config, seed, _opened["device"])
     high, low = source.pairs(number, slot, scale=scale, is_image=is_image)
-    return high.cpu().numpy(), low.cpu().numpy()
+    made = high.cpu().numpy(), low.cpu().numpy()
+    # What each of many processes keeps for its next batch would fill the GPU.
+    torch.cuda.empty_cache()
+    return made

@@ -65,9 +65,17 @@ class PackedPairs:
     ) -> None:
         """Share an open set; its pixels are where it was opened."""
         self._clips, self._config, self._seed, self._device = clips, config, seed, device
-        settings = DegradationSettings(clean_share=config.clean_share)
+        shares = config.clean_share
+        if len(shares) == 1:
+            shares = shares * len(config.scales)
+        if len(shares) != len(config.scales):
+            raise TrainingError(
+                f"{len(shares)} clean shares do not fit {len(config.scales)} scales; give"
+                " data.clean_share one number, or one for each of data.scales."
+            )
         self._degradations = {
-            scale: Degradation(scale, settings, codecs) for scale in config.scales
+            scale: Degradation(scale, DegradationSettings(clean_share=share), codecs)
+            for scale, share in zip(config.scales, shares, strict=True)
         }
 
     def pairs(self, number: int, slot: int, *, scale: int, is_image: bool) -> tuple[Tensor, Tensor]:

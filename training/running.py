@@ -46,20 +46,17 @@ def run_stages(
     # The fastest are nearly always among the first; trying all takes half a minute a stage.
     torch.backends.cudnn.benchmark_limit = 4
     processes = Processes.join(device)
-    try:
-        with _Sources(processes.device) as sources:
-            for given, limits in stages:
-                packed = data or given.data.packed
-                config = dataclasses.replace(
-                    given, data=dataclasses.replace(given.data, packed=packed)
-                )
-                source = sources.of(config)
-                trainer = Trainer(config, runs, source, processes, resume=resume)
-                step = trainer.run(limits)
-                if processes.rank == 0:
-                    say(f"{config.stage}: step {step}, {trainer.minutes:.2f} minutes")
-    finally:
-        processes.leave()
+    with _Sources(processes.device) as sources:
+        for given, limits in stages:
+            packed = data or given.data.packed
+            config = dataclasses.replace(given, data=dataclasses.replace(given.data, packed=packed))
+            source = sources.of(config)
+            trainer = Trainer(config, runs, source, processes, resume=resume)
+            step = trainer.run(limits)
+            if processes.rank == 0:
+                say(f"{config.stage}: step {step}, {trainer.minutes:.2f} minutes")
+    # Not after an error: others may wait for this process, and would be waited for without end.
+    processes.leave()
 
 
 class _Sources:

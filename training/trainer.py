@@ -21,6 +21,9 @@ from training.processes import Processes
 from training.schedule import RateSchedule
 from training.stages import STAGES, Player, Terms
 
+_AGREE_STEPS = 10
+"""Processes agree on the time every so many steps: to do so, they wait for each other."""
+
 
 @dataclass(frozen=True)
 class RunLimits:
@@ -65,7 +68,7 @@ class Trainer:
             config.precision == "auto" and device.type == "cuda"
         )
         self._optimizers = {p.name: _optimizer(p, config) for p in self._stage.players}
-        self._objectives = {p.name: processes.wrap(p.objective) for p in self._stage.players}
+        self._objectives: dict[str, nn.Module] = {}
         self._average = WeightsAverage(self._stage.pieces, config.optimizer.average_decay)
         self._step, self._minutes, self._warm_from = 0, 0.0, 0
         if find_checkpoint(runs, config.stage):
@@ -107,15 +110,18 @@ class Trainer:
         rates = RateSchedule(config.optimizer, config.steps, self._warm_from)
         is_first = self._processes.rank == 0
         log = Log(self._runs, config.stage, self._step) if is_first else None
-        started = saved = time.monotonic()
+        started, saved = time.monotonic(), 0.0
         spent_before = self._minutes
         self._record()
+        self._objectives = {p.name: self._processes.wrap(p.objective) for p in self._stage.players}
         batches = self._feed.ahead(self._step)
         logged: list[dict[str, Tensor]] = []
         factor = 0.0
         try:
+            spent = 0.0
             while self._step < last:
-                spent = self._processes.agree(time.monotonic() - started) / 60
+                if self._step % _AGREE_STEPS == 0:
+                    spent = self._processes.agree(time.monotonic() - started) / 60
                 self._minutes = spent_before + spent
                 if limits.minutes is not None and spent >= limits.minutes:
                     break
@@ -125,10 +131,9 @@ class Trainer:
                 if self._step % config.log_steps == 0 or self._step == last:
                     self._describe(log, logged, factor)
                     logged = []
-                unsaved = self._processes.agree(time.monotonic() - saved) / 60
-                if unsaved >= config.checkpoint_minutes:
+                if spent - saved >= config.checkpoint_minutes:
                     self._save()
-                    saved = time.monotonic()
+                    saved = spent
             if logged:
                 self._describe(log, logged, factor)
         finally:
@@ -175,10 +180,13 @@ class Trainer:
     def _record(self) -> None:
         """Let players record graphs before the feed's threads use the GPU, too."""
         recorders = [player.record for player in self._stage.players if player.record]
-        if recorders and self._processes.device.type == "cuda":
-            batch = self._feed.at(self._step)[0]
+        if not recorders or self._processes.device.type != "cuda":
+            return
+        batches = self._feed.at(self._step)
+        # Gradients of a graph lie where it wrote them, and cannot be added up over slots.
+        if len(batches) == 1:
             for record in recorders:
-                record(batch)
+                record(batches[0])
 
     def _look(self, player: Player, batches: Sequence[Batch]) -> None:
         """Let a player see anew what its steps depend on, if that is due."""

@@ -17,6 +17,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from training.forward.tiny_decoder import convolve
+from training.graphed import Replayed
 from training.held import Copy
 
 _LARGEST = 2500
@@ -67,14 +69,22 @@ class _Coordinates:
 
 
 class _Layer:
-    """One convolution, which weights of it are held, and where its bias is."""
+    """One convolution, which weights of it are held, and where its bias is.
+
+    What steps read and write stays where it is, so that they can be replayed.
+    """
 
     def __init__(self, conv: nn.Conv2d, held: Tensor | None, held_bias: Tensor | None) -> None:
-        self.conv, self.held, self._held_bias = conv, held, held_bias
+        self.conv = conv
+        self._is_free = None if held is None else ~held
+        self._is_bias_free = None if held_bias is None else ~held_bias
         self.constant: int | None = None
         """The input that is 1 everywhere, for a convolution without a bias."""
         self.coordinates: _Coordinates | None = None
-        self._before: Tensor | None = None
+        self.gradient = torch.zeros_like(conv.weight)
+        """Of the weights; of a step, it is brought into the coordinates here."""
+        self.bias_gradient = None if conv.bias is None else torch.zeros_like(conv.bias)
+        self._before = torch.zeros_like(conv.weight)
 
     def statistics(self, x: Tensor) -> tuple[Tensor, Tensor]:
         """Return the mean of the patches of (B, C, h, w), and the mean of x x^T."""
@@ -94,30 +104,35 @@ class _Layer:
             mean = torch.zeros_like(mean)
         return mean, moment
 
+    def take(self, coordinates: _Coordinates) -> None:
+        """Take up these coordinates."""
+        if self.coordinates is None:
+            self.coordinates = coordinates
+            return
+        self.coordinates.mean.copy_(coordinates.mean)
+        self.coordinates.root.copy_(coordinates.root)
+
     def enter(self) -> None:
         """Bring the gradient into the coordinates, and remember the weights."""
-        weight, bias, place = self.conv.weight, self.conv.bias, self._place
-        if self.coordinates is None or weight.grad is None:
-            return
-        gradient = weight.grad
+        weight, place = self.conv.weight, self._place
+        assert self.coordinates
+        gradient = self.gradient
         constant = gradient[place].clone() if place else None
-        by_bias = bias.grad if bias is not None else constant
+        by_bias = constant if self.bias_gradient is None else self.bias_gradient
         if by_bias is not None:
             mean_patch = self.coordinates.mean_patch(weight)
             gradient = gradient - by_bias.view(-1, 1, 1, 1) * mean_patch
         gradient = self.coordinates.turn(self._free(gradient))
         if place and constant is not None:
             gradient[place] = constant
-        # Fused optimizers want it to lie in memory as the weights do.
-        weight.grad = torch.empty_like(weight).copy_(self._free(gradient))
-        self._before = weight.detach().clone()
+        self.gradient.copy_(self._free(gradient))
+        self._before.copy_(weight)
 
     def leave(self) -> None:
         """Bring the step that was made out of the coordinates."""
         weight, bias, place = self.conv.weight, self.conv.bias, self._place
-        if self.coordinates is None or self._before is None:
-            return
-        step = weight.detach() - self._before
+        assert self.coordinates
+        step = weight - self._before
         constant = step[place].clone() if place else None
         if place:
             step[place] = 0
@@ -130,9 +145,8 @@ class _Layer:
             step[place] = constant + shift
             step = self._free(step)
         elif bias is not None:
-            bias += shift if self._held_bias is None else shift * ~self._held_bias
+            bias += shift if self._is_bias_free is None else shift * self._is_bias_free
         weight.copy_(self._before + step)
-        self._before = None
 
     @property
     def _place(self) -> tuple[slice, int, int, int] | None:
@@ -142,7 +156,7 @@ class _Layer:
 
     def _free(self, weight: Tensor) -> Tensor:
         """Return 0 for what is held."""
-        return weight if self.held is None else weight * ~self.held
+        return weight if self._is_free is None else weight * self._is_free
 
 
 class Whitening:
@@ -161,6 +175,9 @@ class Whitening:
                 layer.constant = copy.carried[name] - 1
             self._layers[id(conv)] = layer
         self._seen: dict[int, list[tuple[Tensor, Tensor]]] = {}
+        device = next(network.parameters()).device
+        self._inward = Replayed(lambda: self._each(_Layer.enter), device)
+        self._outward = Replayed(lambda: self._each(_Layer.leave), device)
 
     def is_due(self, step: int) -> bool:
         """Return whether inputs are to be looked at before this step.
@@ -172,6 +189,11 @@ class Whitening:
     @property
     def _has_looked(self) -> bool:
         return all(layer.coordinates for layer in self._layers.values())
+
+    def watched(self, conv: nn.Conv2d, x: Tensor) -> Tensor:
+        """Compute a convolution, and see what it reads; for `decode_clips`."""
+        self.observe(conv, x)
+        return convolve(conv, x)
 
     @torch.no_grad()
     def observe(self, conv: nn.Conv2d, x: Tensor) -> None:
@@ -185,17 +207,34 @@ class Whitening:
             mean, moment = (
                 average(torch.stack(each).mean(dim=0)) for each in zip(*seen, strict=True)
             )
-            self._layers[key].coordinates = _Coordinates.of(mean, moment)
+            self._layers[key].take(_Coordinates.of(mean, moment))
         self._seen = {}
 
     @torch.no_grad()
     def enter(self) -> None:
         """Bring all gradients into the coordinates, before the optimizer's step."""
-        for layer in self._layers.values():
-            layer.enter()
+        theirs, ours = self._gradients()
+        torch._foreach_copy_(ours, theirs)
+        self._inward()
+        torch._foreach_copy_(theirs, ours)
 
     @torch.no_grad()
     def leave(self) -> None:
         """Bring the optimizer's step out of them."""
+        self._outward()
+
+    def _each(self, do: Callable[[_Layer], None]) -> None:
         for layer in self._layers.values():
-            layer.leave()
+            do(layer)
+
+    def _gradients(self) -> tuple[list[Tensor], list[Tensor]]:
+        """Return the gradients as the optimizer sees them, and where they are worked on."""
+        pairs = []
+        for layer in self._layers.values():
+            pairs.append((layer.conv.weight.grad, layer.gradient))
+            if layer.bias_gradient is not None:
+                assert layer.conv.bias is not None
+                pairs.append((layer.conv.bias.grad, layer.bias_gradient))
+        theirs = [gradient for gradient, _ in pairs if gradient is not None]
+        assert len(theirs) == len(pairs)
+        return theirs, [ours for _, ours in pairs]

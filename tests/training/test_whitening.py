@@ -11,6 +11,8 @@ from torch import Tensor, nn
 from flashvsr_core.tiny_decoder import TinyDecoder
 from flashvsr_core.weights.random import CONFIGS
 from tests.training.toy import toy_config, toy_source
+from training.averaging import tensors_of
+from training.feed import Feed
 from training.forward.tiny_decoder import convolve, decode_clips
 from training.held import Copy
 from training.log import read_log
@@ -18,6 +20,7 @@ from training.networks import build_tiny_decoder
 from training.pass_through import pass_frames_through
 from training.position_code import write_code
 from training.processes import Processes
+from training.stages.distillation import DistillationStage
 from training.trainer import RunLimits, Trainer
 from training.whitening import Whitening
 
@@ -142,12 +145,7 @@ def test_what_is_held_stays_as_it_is() -> None:
     whitening = Whitening(decoder, copy)
     low = torch.rand(1, 3, 5, 64, 64) - 0.5
     latents = write_code(torch.randn(1, 16, 2, 8, 8))
-
-    def look(conv: nn.Conv2d, x: Tensor) -> Tensor:
-        whitening.observe(conv, x)
-        return convolve(conv, x)
-
-    decode_clips(decoder, latents, low, look)
+    decode_clips(decoder, latents, low, whitening.watched)
     whitening.settle(lambda value: value)
     before = {name: p.detach().clone() for name, p in decoder.named_parameters()}
     decode_clips(decoder, latents, low).square().mean().backward()
@@ -161,6 +159,42 @@ def test_what_is_held_stays_as_it_is() -> None:
         assert not change[held].any(), name
         moved += int(change[~held].any())
     # What others read begins at 0: only these get a gradient yet.
+    assert moved > 9
+
+
+def test_the_distillation_whitens_the_decoder_and_nothing_else(
+    toy_runs: Path, tmp_path: Path
+) -> None:
+    plain = toy_config("distillation")
+    optimizer = dataclasses.replace(plain.optimizer, whitened=True)
+    for earlier in ("latent", "decoder", "full_attention", "streaming"):
+        (tmp_path / earlier).symlink_to(toy_runs / earlier)
+    steps = {}
+    for config in (plain, dataclasses.replace(plain, optimizer=optimizer)):
+        stage = DistillationStage(config, tmp_path, torch.device("cpu"))
+        (student, *_) = stage.players
+        assert (student.whitened is not None) == config.optimizer.whitened
+        (batch,) = Feed(toy_source(config), config, [0], torch.device("cpu")).at(0)
+        before = {k: v.clone() for k, v in tensors_of(stage.pieces).items()}
+        if student.whitened:
+            student.whitened.look(batch)
+            student.whitened.whitening.settle(lambda value: value)
+        student.objective(batch, {}).loss.backward()
+        if student.whitened:
+            student.whitened.whitening.enter()
+        torch.optim.SGD(student.objective.parameters(), lr=1e-3).step()
+        if student.whitened:
+            student.whitened.whitening.leave()
+        after = tensors_of(stage.pieces)
+        steps[config.optimizer.whitened] = {k: after[k] - before[k] for k in before}
+    moved = 0
+    for name, step in steps[False].items():
+        is_alike = torch.allclose(step, steps[True][name], rtol=1e-3, atol=1e-7)
+        if name.startswith("tiny_decoder/") and step.ndim == 4:
+            assert is_alike != bool(step.any()), name
+            moved += not is_alike
+        elif not name.startswith("tiny_decoder/"):
+            assert is_alike, name
     assert moved > 9
 
 

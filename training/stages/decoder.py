@@ -1,16 +1,17 @@
 """The tiny decoder: from true latents and the low-quality frames to ground truth."""
 
-import dataclasses
 from collections.abc import Mapping
 from pathlib import Path
 
 import torch
 from torch import Tensor, nn
 
-from training.batch import Batch
+from flashvsr_core.tiny_decoder import TinyDecoder
+from training.batch import Batch, without_its_noise
 from training.config import StageConfig
-from training.forward.tiny_decoder import convolve, decode_clips
+from training.forward.tiny_decoder import decode_clips
 from training.graphed import Graphed
+from training.held import Copy
 from training.latent_space import LatentSpace
 from training.losses import charbonnier, edge_weights, inside, log_error, psnr_db
 from training.networks import TINY_DECODER, build_tiny_decoder, find_model, hold_copy
@@ -29,25 +30,35 @@ longer than all else in a step."""
 
 class _Decoding(nn.Module):
     def __init__(
-        self, config: StageConfig, space: LatentSpace, drawing: Drawing, latent_channels: int
+        self,
+        config: StageConfig,
+        space: LatentSpace,
+        decoder: TinyDecoder,
+        copy: Copy,
+        latent_channels: int,
     ) -> None:
         super().__init__()
-        self.drawing = drawing
-        # Gradients of a graph lie where it wrote them, and cannot be added up over slots; and no
-        # image is as long as a clip.
-        is_alike = config.data.slots == 1 and not config.data.image_every
-        self._draw = Graphed(drawing) if is_alike else drawing
+        self.decoder = decoder
+        # Two, because each is recorded in its own precision.
+        self._coarse, self._exact = (Graphed(Drawing(decoder, copy)) for _ in range(2))
         self._config, self._space = config, space
         self._channels = latent_channels
         self._perceptual = load_perceptual(config.perceptual)
 
     def record(self, batch: Batch) -> None:
         """Have the drawing recorded, on a batch that is not learned from."""
-        self._draw_frames(batch.low, _draw_latents(_own_noise(batch), self._channels))
+        latents = _draw_latents(without_its_noise(batch), self._channels)
+        for exact in {False, True} if self._config.tf32_steps else {True}:
+            with carrying_frames(latents.device, exact=exact):
+                self._drawing(exact).record(write_code(latents), batch.low)
 
-    def _draw_frames(self, low: Tensor, latents: Tensor) -> tuple[Tensor, Tensor]:
-        with carrying_frames(low.device):
-            frames, silence = self._draw(write_code(latents), low)
+    def _drawing(self, exact: bool) -> Graphed:
+        return self._exact if exact else self._coarse
+
+    def _draw_frames(self, batch: Batch, latents: Tensor) -> tuple[Tensor, Tensor]:
+        exact = batch.step >= self._config.tf32_steps
+        with carrying_frames(latents.device, exact=exact):
+            frames, silence = self._drawing(exact)(write_code(latents), batch.low)
         return frames, silence
 
     def forward(self, batch: Batch, _handed: Mapping[str, Tensor]) -> Terms:
@@ -59,7 +70,7 @@ class _Decoding(nn.Module):
             clean = self._space.encode(batch.high)
             amount = batch.uniform().sqrt().view(-1, 1, 1, 1, 1)
             latents = (1 - amount) * clean + amount * latents
-        frames, silence = self._draw_frames(batch.low, latents)
+        frames, silence = self._draw_frames(batch, latents)
         named = {
             "pixel": charbonnier(frames, batch.high, edge_weights(frames)),
             "log_error": log_error(frames, batch.high, edge_weights(frames)),
@@ -80,13 +91,6 @@ class _Decoding(nn.Module):
         )
 
 
-def _own_noise(batch: Batch) -> Batch:
-    """Return a batch with another generator: a look at it changes nothing of its step."""
-    generator = torch.Generator(batch.high.device)
-    generator.manual_seed(batch.step)
-    return dataclasses.replace(batch, generator=generator)
-
-
 def _draw_latents(batch: Batch, channels: int) -> Tensor:
     """Return noise in place of a batch's latents."""
     B, _, T, H, W = batch.high.shape
@@ -101,11 +105,12 @@ class DecoderStage:
         model = find_model(config.model)
         self._decoder = build_tiny_decoder(model).to(device)
         copy = hold_copy(self._decoder, config)
-        drawing = Drawing(self._decoder, copy)
         space = LatentSpace(runs, model, device)
         channels = model.dit.latent_channels
-        self._objective = _Decoding(config, space, drawing, channels)
+        self._objective = _Decoding(config, space, self._decoder, copy, channels)
         self._lr, self._channels = config.optimizer.lr, channels
+        # No image is as long as a clip, and graphs are of one shape.
+        self._record = None if config.data.image_every else self._objective.record
         self._whitened: Whitened | None = None
         if config.optimizer.whitened:
             self._whitened = Whitened(Whitening(self._decoder, copy), self._look)
@@ -119,18 +124,12 @@ class DecoderStage:
     def players(self) -> tuple[Player, ...]:
         """The decoder."""
         groups = rates_by_inputs(self._decoder, self._lr)
-        record = self._objective.record
-        return (Player("decoder", self._objective, groups, self._whitened, record),)
+        return (Player("decoder", self._objective, groups, self._whitened, self._record),)
 
     @torch.no_grad()
     def _look(self, batch: Batch) -> None:
         assert self._whitened
-        whitening = self._whitened.whitening
-
-        def convolved(conv: nn.Conv2d, x: Tensor) -> Tensor:
-            whitening.observe(conv, x)
-            return convolve(conv, x)
-
-        latents = _draw_latents(_own_noise(batch), self._channels)
+        latents = _draw_latents(without_its_noise(batch), self._channels)
+        watched = self._whitened.whitening.watched
         with carrying_frames(latents.device):
-            decode_clips(self._decoder, write_code(latents), batch.low, convolved)
+            decode_clips(self._decoder, write_code(latents), batch.low, watched)

@@ -12,9 +12,12 @@ from pathlib import Path
 import torch
 from torch import Tensor, nn
 
-from training.batch import Batch
+from flashvsr_core.tiny_decoder import TinyDecoder
+from training.batch import Batch, without_its_noise
 from training.config import StageConfig
 from training.diffusion import Denoiser, match_distribution, match_flow
+from training.forward.tiny_decoder import Convolve, decode_clips
+from training.held import Copy
 from training.latent_space import LatentSpace
 from training.losses import (
     charbonnier,
@@ -39,7 +42,8 @@ from training.precision import carrying_frames
 from training.rates import rates_by_inputs
 from training.silence import Drawing
 from training.stages.flow_matching import pattern_of, trained_denoiser
-from training.stages.stage import LAG, Player, Terms, weigh
+from training.stages.stage import LAG, Player, Terms, Whitened, weigh
+from training.whitening import Whitening
 
 
 class _Student(nn.Module):
@@ -48,11 +52,13 @@ class _Student(nn.Module):
         config: StageConfig,
         space: LatentSpace,
         student: Denoiser,
-        drawing: Drawing,
+        decoder: TinyDecoder,
+        copy: Copy,
         judges: tuple[Denoiser, Denoiser],
     ) -> None:
         super().__init__()
-        self.dit, self.projection, self.drawing = student.dit, student.projection, drawing
+        self.dit, self.projection = student.dit, student.projection
+        self.drawing, self._decoder = Drawing(decoder, copy), decoder
         self._config, self._space, self._student = config, space, student
         # In a tuple, so that they are no submodules: their gradients are not this player's.
         self._judges = judges
@@ -62,10 +68,7 @@ class _Student(nn.Module):
         config = self._config
         emitted = batch.high[:, :, :-LAG]
         truth = self._space.encode(emitted)
-        noise = batch.noise_like(truth)
-        sigma = torch.ones(len(noise), device=noise.device)
-        velocity = self._student.velocity(noise, batch.low, sigma, pattern_of(config, batch))
-        clean = noise - velocity
+        clean = self._clean(batch, batch.noise_like(truth))
         with carrying_frames(clean.device):
             frames, silence = self.drawing(clean, batch.low[:, :, :-LAG])
         named = {
@@ -87,6 +90,21 @@ class _Student(nn.Module):
             "psnr_db_bicubic": psnr_db(inside(batch.low[:, :, :-LAG]), inside(emitted)),
         }
         return Terms(terms.loss, logged, {"clean": clean.detach()})
+
+    def _clean(self, batch: Batch, noise: Tensor) -> Tensor:
+        """Return the latents of one step from pure noise."""
+        sigma = torch.ones(len(noise), device=noise.device)
+        pattern = pattern_of(self._config, batch)
+        return noise - self._student.velocity(noise, batch.low, sigma, pattern)
+
+    @torch.no_grad()
+    def look(self, batch: Batch, convolved: Convolve) -> None:
+        """Draw a batch that is not learned from, its convolutions computed by `convolved`."""
+        batch = without_its_noise(batch)
+        emitted = batch.low[:, :, :-LAG]
+        clean = self._clean(batch, batch.noise_like(self._space.encode(emitted)))
+        with carrying_frames(clean.device):
+            decode_clips(self._decoder, clean, emitted, convolved)
 
 
 class _Critic(nn.Module):
@@ -114,14 +132,19 @@ class DistillationStage:
         freeze(teacher.projection)
         decoder = load_piece(build_tiny_decoder(model), runs, "decoder", TINY_DECODER)
         self._decoder = decoder.to(device)
-        drawing = Drawing(self._decoder, hold_copy(self._decoder, config))
+        copy = hold_copy(self._decoder, config)
+        self._whitened: Whitened | None = None
         if not config.decoder_lr:
             freeze(self._decoder)
+        elif config.optimizer.whitened:
+            whitening = Whitening(self._decoder, copy)
+            self._whitened = Whitened(whitening, self._look)
         self._objective = _Student(
             config,
             LatentSpace(runs, model, device),
             self._student,
-            drawing,
+            self._decoder,
+            copy,
             (teacher, self._critic),
         )
 
@@ -147,7 +170,7 @@ class DistillationStage:
         ]
         if config.decoder_lr:
             groups += rates_by_inputs(self._decoder, config.decoder_lr)
-        student = Player("student", self._objective, tuple(groups))
+        student = Player("student", self._objective, tuple(groups), self._whitened)
         if not config.losses.get("distribution"):
             return (student,)
         critic_lr = config.diffusion.critic_lr
@@ -157,3 +180,7 @@ class DistillationStage:
             ((self._critic.dit, critic_lr), (self._critic.projection, critic_lr)),
         )
         return (student, critic)
+
+    def _look(self, batch: Batch) -> None:
+        assert self._whitened
+        self._objective.look(batch, self._whitened.whitening.watched)
