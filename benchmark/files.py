@@ -40,7 +40,7 @@ def file_frames_per_second(
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder, "clip.mp4")
         _write_clip(path, Size(output.height_px // SCALE, output.width_px // SCALE), frames)
-        with patch("flashvsr_core.stream.to_levels", _drop_result):
+        with patch("flashvsr_core.finish.to_levels", _drop_result):
             started = time.perf_counter()
             with open_source(path) as source:
                 geometry = plan_geometry(Size(source.height_px, source.width_px), scale=SCALE)

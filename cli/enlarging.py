@@ -25,7 +25,7 @@ class Options:
     scale: int | None = None
     size: str | None = None
     seed: int = 0
-    color: Literal["adain", "wavelet", "none"] = "adain"
+    color: Literal["auto", "adain", "wavelet", "source", "none"] = "auto"
     codec: Literal["h264", "hevc", "av1"] | None = None
     bit_depth: int | None = None
     crf: int | None = None

@@ -24,7 +24,7 @@ def submit(
     scale: choices.Scale = None,
     size: choices.OutputSize = None,
     seed: Annotated[int | None, typer.Option()] = None,
-    color: Annotated[Literal["adain", "wavelet", "none"] | None, typer.Option()] = None,
+    color: choices.Color = None,
     codec: choices.Codec = None,
     bit_depth: choices.BitDepth = None,
     crf: choices.Crf = None,

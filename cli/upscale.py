@@ -36,9 +36,9 @@ def upscale(
     ] = "auto",
     device: Annotated[str, typer.Option(help="auto, cuda, cuda:N or cpu.")] = "auto",
     color: Annotated[
-        Literal["adain", "wavelet", "none"],
-        typer.Option(help="How colours are matched to the source."),
-    ] = "adain",
+        Literal["auto", "adain", "wavelet", "source", "none"],
+        typer.Option(help="How colours are matched to the source; auto is as suits the weights."),
+    ] = "auto",
     codec: Annotated[
         Literal["h264", "hevc", "av1"] | None,
         typer.Option(help="Of the output.", show_default="h264, hevc for 10 bit"),

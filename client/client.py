@@ -115,7 +115,7 @@ class FlashVSRClient:
         width_px: int | None = None,
         height_px: int | None = None,
         seed: int | None = None,
-        color: Literal["adain", "wavelet", "none"] | None = None,
+        color: Literal["auto", "adain", "wavelet", "source", "none"] | None = None,
         sparse_ratio: float | None = None,
         local_range: int | None = None,
         tile_px: int | None = None,

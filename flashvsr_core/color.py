@@ -1,7 +1,7 @@
 """Match the colours of the result to those of the enlarged source, in float32, and round to levels.
 
-The one-step model drifts in colour; both methods here take the colours from the source and the
-detail from the model.
+The one-step model drifts in colour; the methods here take the colours from the source and the
+detail from the model. A further one, `source`, is `flashvsr_core.back_projection`.
 """
 
 from collections.abc import Callable
@@ -14,8 +14,11 @@ from torch import Tensor
 
 from flashvsr_core.kernels.fusing import is_fused
 
-ColorFix = Literal["adain", "wavelet", "none"]
+ColorFix = Literal["adain", "wavelet", "source", "none"]
 COLOR_FIXES: tuple[ColorFix, ...] = get_args(ColorFix)
+ColorChoice = Literal["auto", "adain", "wavelet", "source", "none"]
+COLOR_CHOICES: tuple[ColorChoice, ...] = get_args(ColorChoice)
+"""`auto` is what the weights were made for."""
 
 EPS = 1e-5
 """Added to variances."""
@@ -83,6 +86,8 @@ def _unmatched(result: Tensor, source: Tensor) -> Tensor:
 MATCHERS: dict[ColorFix, Callable[[Tensor, Tensor], Tensor]] = {
     "adain": match_adain,
     "wavelet": match_wavelet,
+    # Its frames were matched before; see `flashvsr_core.finish`.
+    "source": _unmatched,
     "none": _unmatched,
 }
 

@@ -4,6 +4,7 @@ from dataclasses import dataclass
 
 import torch
 
+from flashvsr_core.color import ColorFix
 from flashvsr_core.decoder import Decoder
 from flashvsr_core.dit.attention import AttentionBackend
 from flashvsr_core.dit.model import Conditioning, DiT
@@ -21,3 +22,5 @@ class Network:
     attention: AttentionBackend
     device: torch.device
     dtype: torch.dtype
+    color: ColorFix = "adain"
+    """What the weights were made for."""

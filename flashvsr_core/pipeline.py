@@ -75,6 +75,7 @@ class FlashVSR:
                 attention=backend,
                 device=place,
                 dtype=dtype,
+                color=weights.manifest.color,
             )
         )
 

@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-from flashvsr_core.color import ColorFix
+from flashvsr_core.color import ColorChoice
 
 
 @dataclass(frozen=True)
@@ -10,7 +10,7 @@ class StreamSettings:
     """Choices for one video; the defaults are the authors' stable ones."""
 
     seed: int = 0
-    color: ColorFix = "adain"
+    color: ColorChoice = "auto"
     bit_depth: int = 8
     """8 gives uint8 frames, more gives uint16 frames over their full range."""
     local_range: int = 11

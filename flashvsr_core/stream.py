@@ -5,9 +5,9 @@ from collections.abc import Iterator
 import torch
 from torch import Tensor
 
-from flashvsr_core.color import to_levels
 from flashvsr_core.errors import GeometryError, StreamClosedError
-from flashvsr_core.geometry import FRAMES_AT_ONCE, Geometry, crop, enlarge
+from flashvsr_core.finish import Finish
+from flashvsr_core.geometry import Geometry, enlarge
 from flashvsr_core.network import Network
 from flashvsr_core.noise import NoiseSource, seeded_noise
 from flashvsr_core.region import RegionStream
@@ -41,6 +41,8 @@ class UpscaleStream:
         for tile in self._tiles:
             self._regions.append(RegionStream(network, tile.size, settings))
             self._park(self._regions[-1])
+        color = network.color if settings.color == "auto" else settings.color
+        self._finish = Finish(geometry, color, settings.bit_depth)
         self._pending: list[Tensor] = []
         self._last_frame: Tensor | None = None
         self._ahead: Tensor | None = None
@@ -125,14 +127,15 @@ class UpscaleStream:
         noise = _send(self._noise(chunk, shape), self._network.device).to(self._network.dtype)
         if len(self._tiles) > 1:
             large = self._enlarge(emitted)
-            yield self._finish(self._run_tiles(chunk, self._enlarge(read), large, noise), large)
+            result = self._run_tiles(chunk, self._enlarge(read), large, noise)
+            yield self._finish(result, large, emitted)
             return
         (region,) = self._regions
         latents = region.denoise(chunk, self._enlarge(read), noise)
         del noise
         for part, place in region.parts(latents):
             large = self._enlarge(emitted[place])
-            yield self._finish(region.decode(part, large), large)
+            yield self._finish(region.decode(part, large), large, emitted[place])
 
     def _enlarge(self, frames: Tensor) -> Tensor:
         """Enlarge (T, H, W, 3) to the canvas: (3, T, H', W')."""
@@ -149,20 +152,6 @@ class UpscaleStream:
             tile.cut(blended).add_(frames * tile.weights.to(frames.device))
             self._park(region)
         return blended
-
-    def _finish(self, canvas: Tensor, source: Tensor) -> Tensor:
-        """Crop, match colours and round (3, T, H, W) to (T, H', W', 3), a few frames at a time."""
-        parts = zip(
-            crop(canvas, self.geometry).split(FRAMES_AT_ONCE, dim=1),
-            crop(source, self.geometry).split(FRAMES_AT_ONCE, dim=1),
-            strict=True,
-        )
-        return torch.cat(
-            [
-                to_levels(result, like, self._settings.color, self._settings.bit_depth)
-                for result, like in parts
-            ]
-        )
 
     def _park(self, region: RegionStream) -> None:
         """Where several tiles take turns, let one wait outside the GPU."""

@@ -22,8 +22,9 @@ from flashvsr_core.schedule import FRAMES_PER_LATENT
 
 _BLOCKS_PER_STAGE = 3
 
-_BAND_BYTES = 640 * 2**20
-"""Largest activation of the last stages; enough pixels to fill a GPU."""
+_GPU_BAND_BYTES, _CPU_BAND_BYTES = 640 * 2**20, 24 * 2**20
+"""Largest activation of the last stages: enough pixels to fill a GPU; little enough for a CPU's
+caches, and for memory that glibc keeps when it is freed (32 MiB at most)."""
 
 _BAND_MARGIN = 2
 """Rows beside a band, before enlargement, that its three convolutions may look at."""
@@ -139,7 +140,7 @@ class _Stage:
     def enlarge_parts(self, x: Tensor) -> Iterator[Tensor]:
         """Yield what `enlarge` gives in parts of bounded size."""
         growth_bytes = 4 * self.convolution.out_channels * x.nbytes // x.shape[1]
-        if len(x) == 1 and 2 * growth_bytes > _BAND_BYTES:
+        if len(x) == 1 and 2 * growth_bytes > _band_bytes(x):
             yield from self.upsample.in_turn(x, self.grow, self.convolution)
         else:
             enlarged = self.enlarge(x)
@@ -183,7 +184,7 @@ class TinyDecoder(nn.Module):
         # no conversions of layout.
         inputs = torch.cat([cells, latents.permute(1, 2, 3, 0)], dim=-1).movedim(-1, 1)
         del cells
-        latents_at_once = 1 if self._last_stage_bytes(inputs[:2]) > _BAND_BYTES else 2
+        latents_at_once = 1 if self._last_stage_bytes(inputs[:2]) > _band_bytes(inputs) else 2
         groups = torch.split(inputs, latents_at_once)
         frames = torch.cat([part for group in groups for part in self._run(group, memory)])
         return frames.mul_(2).sub_(1)[extra:].movedim(1, 0)
@@ -214,9 +215,9 @@ class TinyDecoder(nn.Module):
         """
         height = x.shape[2]
         rows = height
-        if _finish_bytes(x) > _BAND_BYTES:
+        if _finish_bytes(x) > _band_bytes(x):
             # Half the size each: a frame that is cut anyway leaves less memory for its bands.
-            rows = max(1, height // -(-2 * _finish_bytes(x) // _BAND_BYTES))
+            rows = max(1, height // -(-2 * _finish_bytes(x) // _band_bytes(x)))
         bands = []
         for top in range(0, height, rows):
             above = min(top, _BAND_MARGIN)
@@ -233,7 +234,11 @@ class TinyDecoder(nn.Module):
 
 def _groups(x: Tensor, size_bytes: int) -> tuple[Tensor, ...]:
     """Split frames into groups of bounded size, given the size that all of them have."""
-    return torch.split(x, max(1, _BAND_BYTES * len(x) // size_bytes))
+    return torch.split(x, max(1, _band_bytes(x) * len(x) // size_bytes))
+
+
+def _band_bytes(x: Tensor) -> int:
+    return _GPU_BAND_BYTES if x.is_cuda else _CPU_BAND_BYTES
 
 
 def _finish_bytes(x: Tensor) -> int:

@@ -11,7 +11,7 @@ from jobs.errors import RequestInvalidError
 from jobs.request import PRIORITIES, Pipeline
 
 Codec = Literal["h264", "hevc", "av1"]
-Color = Literal["adain", "wavelet", "none"]
+Color = Literal["auto", "adain", "wavelet", "source", "none"]
 Container = Literal["mp4", "mov", "mkv", "webm"]
 
 

@@ -46,7 +46,7 @@ class JobRequest:
     width_px: int | None = None
     height_px: int | None = None
     seed: int = 0
-    color: str = "adain"
+    color: str = "auto"
     sparse_ratio: float | None = None
     local_range: int | None = None
     tile_px: int | None = None

@@ -11,7 +11,7 @@ import torch
 
 import upscaling
 from flashvsr_core import FlashVSR, Geometry, Size, StreamSettings, plan_geometry
-from flashvsr_core.color import COLOR_FIXES
+from flashvsr_core.color import COLOR_CHOICES
 from flashvsr_core.geometry import SCALES
 from flashvsr_core.weights.names import find_weights
 from jobs.errors import RequestInvalidError
@@ -171,9 +171,9 @@ def stream_settings(request: JobRequest, bit_depth: int, tile_px: int | None) ->
         RequestInvalidError: there is no such colour fix.
 
     """
-    if request.color not in COLOR_FIXES:
+    if request.color not in COLOR_CHOICES:
         raise RequestInvalidError(
-            f"There is no colour fix {request.color!r}; take one of {', '.join(COLOR_FIXES)}."
+            f"There is no colour fix {request.color!r}; take one of {', '.join(COLOR_CHOICES)}."
         )
     usual = StreamSettings()
     return StreamSettings(

@@ -14,7 +14,7 @@ from jobs.placement import Collision
 from jobs.request import DEFAULT_QUEUE, PRIORITIES, JobRequest, Pipeline
 from media.encoding import Codec, Encoding
 
-Color = Literal["adain", "wavelet", "none"]
+Color = Literal["auto", "adain", "wavelet", "source", "none"]
 Container = Literal["mp4", "mov", "mkv", "webm"]
 """The endings that `media` writes; a test compares them, and the colours with the engine's."""
 
@@ -77,7 +77,7 @@ class NewJob(BaseModel):
     width_px: int | None = Field(default=None, ge=16, le=16_384)
     height_px: int | None = Field(default=None, ge=16, le=16_384)
     seed: int = Field(default=0, ge=0, le=2**63 - 1, description="Same seed, same result.")
-    color: Color = Field(default="adain", description="How colours are matched to the source.")
+    color: Color = Field(default="auto", description="How colours are matched to the source.")
     sparse_ratio: float | None = Field(default=None, ge=0.5, le=8, allow_inf_nan=False)
     local_range: int | None = Field(default=None, ge=1, le=63)
     tile_px: int | None = Field(default=None, ge=128, le=16_384, multiple_of=128)

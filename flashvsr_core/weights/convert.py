@@ -40,6 +40,6 @@ def convert_weights(
             path,
         )
         records[path.name] = record_of(path, source.version, f"converted from {found.name}")
-    manifest = Manifest(records)
+    manifest = Manifest(records, source.manifest.color)
     write_manifest(target, manifest)
     return manifest

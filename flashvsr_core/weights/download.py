@@ -87,7 +87,7 @@ def download_weights(
         else:
             source = f"{repository}@{sources.fetch_from_hub(repository, name, revision, folder)}"
         files: dict[str, FileRecord] = {**manifest.files, name: record_of(path, version, source)}
-        manifest = Manifest(files)
+        manifest = Manifest(files, manifest.color)
         write_manifest(folder, manifest)
         say(f"{name}: {manifest.files[name].sha256}")
     return manifest

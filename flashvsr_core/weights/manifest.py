@@ -8,6 +8,7 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Literal, get_args
 
+from flashvsr_core.color import COLOR_FIXES, ColorFix
 from flashvsr_core.errors import WeightsError
 
 ModelVersion = Literal["v1", "v1.1"]
@@ -32,6 +33,8 @@ class Manifest:
     """The records of a folder by file name; empty where no manifest was written."""
 
     files: Mapping[str, FileRecord] = field(default_factory=dict)
+    color: ColorFix = "adain"
+    """How colours are best matched to the source; the released weights' is the authors'."""
 
     def check(self, path: Path) -> None:
         """Compare a file with its record, if there is one.
@@ -74,10 +77,9 @@ def read_manifest(folder: Path) -> Manifest:
     if not path.exists():
         return Manifest()
     try:
-        files = {
-            name: FileRecord(**record)
-            for name, record in json.loads(path.read_text())["files"].items()
-        }
+        found = json.loads(path.read_text())
+        files = {name: FileRecord(**record) for name, record in found["files"].items()}
+        color = found.get("color", Manifest.color)
     except (ValueError, KeyError, TypeError, AttributeError) as error:
         raise WeightsError(
             f"{path} is not a weights manifest ({error!r}); delete it, or download the weights"
@@ -89,12 +91,17 @@ def read_manifest(folder: Path) -> Manifest:
                 f"{path} says that {name} is of version {record.version!r}, which this release does"
                 f" not know; it knows {', '.join(MODEL_VERSIONS)}."
             )
-    return Manifest(files)
+    if color not in COLOR_FIXES:
+        raise WeightsError(
+            f"{path} asks for the colour fix {color!r}, which this release does not know; it knows"
+            f" {', '.join(COLOR_FIXES)}."
+        )
+    return Manifest(files, color)
 
 
 def write_manifest(folder: Path, manifest: Manifest) -> None:
     """Write a folder's manifest in one step."""
     files = {name: asdict(record) for name, record in sorted(manifest.files.items())}
     partial = folder / f".{MANIFEST_FILE}.partial-{os.getpid()}"
-    partial.write_text(json.dumps({"files": files}, indent=2) + "\n")
+    partial.write_text(json.dumps({"files": files, "color": manifest.color}, indent=2) + "\n")
     partial.replace(folder / MANIFEST_FILE)

@@ -80,7 +80,8 @@ def record_weights(folder: Path, version: ModelVersion) -> Manifest:
     if not paths:
         raise WeightsError(f"{folder} holds no weights; give the folder with the released files.")
     manifest = Manifest(
-        {path.name: record_of(path, version, "recorded by the user") for path in paths}
+        {path.name: record_of(path, version, "recorded by the user") for path in paths},
+        opened.manifest.color,
     )
     write_manifest(folder, manifest)
     return manifest

@@ -42,6 +42,6 @@ def test_bands_and_groups_change_nothing(limit: int, monkeypatch: pytest.MonkeyP
     decoder = TinyDecoder(TinyDecoderConfig(784, (16, 8, 8, 8)))
     latents, low_quality = torch.randn(16, 4, 12, 10), torch.rand(3, 13, 96, 80)
     whole = decoder.decode(latents, low_quality, DecoderMemory())
-    monkeypatch.setattr("flashvsr_core.tiny_decoder._BAND_BYTES", limit)
+    monkeypatch.setattr("flashvsr_core.tiny_decoder._CPU_BAND_BYTES", limit)
     parts = decoder.decode(latents, low_quality, DecoderMemory())
     assert torch.allclose(parts, whole, atol=1e-5)

@@ -1,3 +1,4 @@
+import dataclasses
 from pathlib import Path
 
 import pytest
@@ -97,6 +98,21 @@ def test_the_seed_decides(model: FlashVSR, geometry: Geometry) -> None:
     default = run(model, geometry, frames)
     assert torch.equal(default, run(model, geometry, frames, StreamSettings(seed=0)))
     assert not torch.equal(default, run(model, geometry, frames, StreamSettings(seed=1)))
+
+
+def test_colours_are_matched_as_the_weights_want_it(model: FlashVSR, geometry: Geometry) -> None:
+    frames = clip(5)
+    assert torch.equal(
+        run(model, geometry, frames), run(model, geometry, frames, StreamSettings(color="adain"))
+    )
+    other = FlashVSR(dataclasses.replace(model.network, color="source"))
+    matched = run(other, geometry, frames)
+    assert torch.equal(matched, run(model, geometry, frames, StreamSettings(color="source")))
+    assert not torch.equal(matched, run(model, geometry, frames))
+    assert torch.equal(
+        run(other, geometry, frames, StreamSettings(color="none")),
+        run(model, geometry, frames, StreamSettings(color="none")),
+    )
 
 
 def test_noise_depends_on_seed_and_chunk_alone() -> None:

@@ -204,6 +204,25 @@ def test_a_broken_manifest_is_an_error(weights: Path, text: str) -> None:
         WeightsFolder(weights)
 
 
+def test_the_manifest_says_how_colours_are_matched(weights: Path, tmp_path: Path) -> None:
+    path = weights / MANIFEST_FILE
+    assert not path.exists()
+    assert read_manifest(weights).color == "adain"
+    record_weights(weights, "v1.1")
+    manifest = json.loads(path.read_text())
+    del manifest["color"]  # as older releases wrote it
+    path.write_text(json.dumps(manifest))
+    assert read_manifest(weights).color == "adain"
+    path.write_text(json.dumps(manifest | {"color": "source"}))
+    convert_weights(WeightsFolder(weights), tmp_path / "converted")
+    record_weights(weights, "v1.1")
+    for folder in (weights, tmp_path / "converted"):
+        assert FlashVSR.load(folder, device="cpu").network.color == "source"
+    path.write_text(json.dumps(manifest | {"color": "sepia"}))
+    with pytest.raises(WeightsError, match=r"asks for the colour fix 'sepia'"):
+        WeightsFolder(weights)
+
+
 def test_random_weights_are_the_same_for_the_same_seed(
     random_weights: Path, tmp_path: Path
 ) -> None:

@@ -1,0 +1,120 @@
+"""A reduced result is the source where they were near, and what was mended stays mended."""
+
+import pytest
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from flashvsr_core.back_projection import FAR_LEVELS, NEAR_LEVELS, BackProjection
+
+LEVEL = 2 / 255
+
+
+def pictures(frames: int = 6, side: int = 96) -> Tensor:
+    """(3, T, H, W) in [-0.7, 0.7]: smooth shapes with edges."""
+    seed = torch.randn(frames, 3, side // 8 + 1, side // 8 + 1)
+    large = F.interpolate(seed, (side, side), mode="bilinear")
+    return (large.sign() * large.abs().sqrt() * 0.4).clamp(-0.7, 0.7).movedim(1, 0)
+
+
+def reduced(large: Tensor, scale: int) -> Tensor:
+    size = [side // scale for side in large.shape[-2:]]
+    planes = F.interpolate(large.movedim(0, 1), size, mode="bicubic", antialias=True)
+    return planes.movedim(1, 0)
+
+
+def frames_of(small: Tensor, levels: int = 255) -> Tensor:
+    dtype = torch.uint8 if levels == 255 else torch.uint16
+    return ((small + 1) * levels / 2).round().clamp(0, levels).movedim(0, -1).to(dtype)
+
+
+def off(a: Tensor, b: Tensor) -> float:
+    return float((a - b).abs().mean() / LEVEL)
+
+
+def distance(reduced_result: Tensor, source: Tensor) -> float:
+    """The median difference of brightness, in levels: what frames are judged by."""
+    luma = torch.tensor([0.299, 0.587, 0.114]).view(3, 1, 1, 1)
+    return float(((reduced_result - source) * luma).sum(dim=0).abs().median() / LEVEL)
+
+
+@pytest.mark.parametrize("scale", [2, 3, 4])
+def test_a_result_near_its_source_agrees_with_it_when_reduced(scale: int) -> None:
+    torch.manual_seed(0)
+    truth = pictures()
+    small = reduced(truth, scale)
+    wrong = F.interpolate(torch.randn(6, 3, 12, 12), (96, 96), mode="bicubic").movedim(1, 0)
+    result = truth + 1.4 * LEVEL * wrong
+    assert 0.3 < distance(reduced(result, scale), small) < NEAR_LEVELS - 0.1
+    given = BackProjection()(result, frames_of(small))
+    # The source itself is rounded to levels.
+    assert off(reduced(given, scale), small) < 0.3 < off(reduced(result, scale), small)
+    assert off(given, truth) < 0.5 * off(result, truth)
+
+
+def test_detail_that_the_source_cannot_show_is_left_alone() -> None:
+    torch.manual_seed(0)
+    smooth = pictures()
+    checks = torch.ones(96, 96)
+    checks[::2, 1::2] = checks[1::2, ::2] = -1
+    result = smooth + 8 * LEVEL * checks
+    given = BackProjection()(result, frames_of(reduced(smooth, 2)))
+    assert off(given - smooth, 8 * LEVEL * checks) < 0.5
+
+
+def test_what_was_mended_stays_mended() -> None:
+    torch.manual_seed(0)
+    truth = pictures()
+    noisy = reduced(truth, 2) + 0.03 * torch.randn(3, 6, 48, 48)
+    assert distance(reduced(truth, 2), noisy) > FAR_LEVELS + 0.3
+    assert torch.allclose(BackProjection()(truth, frames_of(noisy)), truth, atol=1e-6)
+
+
+def test_large_errors_in_few_places_are_near() -> None:
+    torch.manual_seed(0)
+    truth = pictures()
+    result = truth.clone()
+    result[:, :, :24] += 20 * LEVEL
+    given = BackProjection()(result, frames_of(reduced(truth, 2)))
+    assert off(given, truth) < 0.2 * off(result, truth)
+
+
+def test_a_frame_far_off_among_near_ones_changes_little_of_what_is_given() -> None:
+    torch.manual_seed(0)
+    truth = pictures(frames=8)
+    small = reduced(truth, 2)
+    result = truth + 0.6 * LEVEL
+    far = small.clone()
+    far[:, 4] += 0.02 * torch.randn(3, 48, 48)
+    assert distance(reduced(result, 2)[:, 4:5], far[:, 4:5]) > FAR_LEVELS + 0.1
+    given = BackProjection()(result, frames_of(far))
+    left = ((given - truth).mean(dim=(0, 2, 3)) / LEVEL).abs()
+    assert left.max() < 0.2
+
+
+def test_chunks_of_any_size_give_the_same() -> None:
+    torch.manual_seed(0)
+    truth = pictures(frames=8)
+    result = truth + 0.02 * torch.randn_like(truth)
+    frames = frames_of(reduced(truth, 2))
+    whole = BackProjection()(result, frames)
+    piecewise = BackProjection()
+    parts = [piecewise(result[:, at], frames[at]) for at in (slice(1), slice(1, 4), slice(4, 8))]
+    assert torch.allclose(torch.cat(parts, dim=1), whole, atol=1e-6)
+
+
+def test_sixteen_bits_are_matched_more_finely_than_eight() -> None:
+    torch.manual_seed(0)
+    truth = pictures()
+    small = reduced(truth, 2)
+    result = truth + 0.5 * LEVEL
+    fine = BackProjection()(result, frames_of(small, 65535))
+    coarse = BackProjection()(result, frames_of(small))
+    assert off(reduced(fine, 2), small) < 0.5 * off(reduced(coarse, 2), small)
+
+
+def test_a_smaller_output_than_the_source_works() -> None:
+    large = torch.linspace(-0.7, 0.7, 96).expand(3, 6, 96, 96)
+    given = BackProjection()(reduced(large, 2) + 0.5 * LEVEL, frames_of(large))
+    assert given.shape == (3, 6, 48, 48)
+    assert off(given, reduced(large, 2)) < 0.3
