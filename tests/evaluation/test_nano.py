@@ -42,6 +42,25 @@ def test_it_beats_bicubic_on_what_is_damaged(
     assert nano > bicubic
 
 
+@pytest.mark.parametrize(("scale", "gain_db"), [(2, 1.5), (4, 0.5)])
+def test_it_beats_bicubic_on_what_was_only_reduced(
+    cars: Frames, methods: list[Method], scale: int, gain_db: float
+) -> None:
+    truth = cars[:13]
+    low = degrade(truth, "bicubic", scale, "cars")
+    bicubic, nano = (METRICS["psnr"].measure(m.enlarge(low, scale), truth) for m in methods)
+    assert nano > bicubic + gain_db
+
+
+def test_what_it_makes_is_its_source_when_reduced_again(
+    cars: Frames, methods: list[Method]
+) -> None:
+    low = degrade(cars[:13], "bicubic", 4, "cars")
+    bicubic, nano = (degrade(m.enlarge(low, 4), "bicubic", 4, "cars") for m in methods)
+    off = [np.abs(made.astype(int) - low).mean() for made in (bicubic, nano)]
+    assert off[1] < 0.3 < off[0]
+
+
 def test_chunks_cannot_be_seen(outputs: dict[str, Frames], cars: Frames) -> None:
     assert METRICS["seam_ratio"].measure(outputs["nano"], cars) < 1.2
     assert jumps(outputs["nano"], cars).max() < SEEN
