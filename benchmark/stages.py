@@ -13,6 +13,7 @@ from torch.profiler import ProfilerActivity, profile
 from benchmark.machine import finish
 from benchmark.stream import SCALE, random_clip
 from flashvsr_core import FlashVSR
+from flashvsr_core.finish import Finish
 from flashvsr_core.geometry import Size, plan_geometry
 from flashvsr_core.region import RegionStream
 from flashvsr_core.schedule import chunk_at
@@ -102,7 +103,7 @@ def _timed(device: torch.device) -> Iterator[Callable[[], dict[str, float]]]:
     places = (
         (RegionStream, "project", "LQ projection"),
         (RegionStream, "predict", "transformer"),
-        (UpscaleStream, "_finish", "colour and rounding"),
+        (Finish, "__call__", "colour and rounding"),
         (UpscaleStream, "_run", "all of these and the decoder"),
     )
     originals = [(owner, name, getattr(owner, name)) for owner, name, _ in places]

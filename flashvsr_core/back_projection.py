@@ -40,14 +40,9 @@ class BackProjection:
         large = result.float().movedim(0, 1)
         peak = 255 if frames.dtype == torch.uint8 else 65535
         source = frames.movedim(-1, 1).float().mul_(2 / peak).sub_(1)
-        reduced = _resize(large, source)
-        given = (source - reduced) * self._shares(source - reduced).view(-1, 1, 1, 1)
-        wanted = reduced + given
-        for left in range(_TIMES, 0, -1):
-            large = large + _resize(given, large)
-            if left > 1:
-                given = wanted - _resize(large, source)
-        return large.movedim(1, 0)
+        reduced = resize(large, source)
+        shares = self._shares(source - reduced)
+        return add_missing(large, source, reduced, shares).movedim(1, 0)
 
     def _shares(self, missing: Tensor) -> Tensor:
         """Return how near each frame is, (T,): from 0, too far, to 1."""
@@ -61,6 +56,27 @@ class BackProjection:
         return torch.stack(shares).clamp(0, 1)
 
 
-def _resize(planes: Tensor, like: Tensor) -> Tensor:
+def add_missing(large: Tensor, source: Tensor, reduced: Tensor, shares: Tensor) -> Tensor:
+    """Add what is missing of a source to larger frames.
+
+    Args:
+        large: (T, 3, H', W'), RGB.
+        source: (T, 3, H, W).
+        reduced: the larger frames at the source's size.
+        shares: how much of it each frame is given, (T,) from 0 to 1.
+
+    Returns:
+        (T, 3, H', W').
+
+    """
+    wanted = torch.lerp(reduced, source, shares.view(-1, 1, 1, 1))
+    for left in range(_TIMES, 0, -1):
+        large = large + resize(wanted - reduced, large)
+        if left > 1:
+            reduced = resize(large, source)
+    return large
+
+
+def resize(planes: Tensor, like: Tensor) -> Tensor:
     """Reduce or enlarge (T, 3, H, W) to another one's size."""
     return F.interpolate(planes, like.shape[-2:], mode="bicubic", antialias=True)

@@ -1,12 +1,22 @@
 """One slot of one step: clips, their enlarged low-quality versions, and its own noise."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 
 import torch
 from torch import Tensor
 
 from flashvsr_core.geometry import Size, enlarge, plan_geometry
+
+
+@dataclass(frozen=True)
+class Source:
+    """The low-quality frames of some clips of a batch, as they were made."""
+
+    low: Tensor
+    """(b, 3, T, h, w), uint8."""
+    is_clean: Tensor
+    """(b,): 1.0 where they were only reduced, else 0.0."""
 
 
 @dataclass(frozen=True)
@@ -20,6 +30,15 @@ class Batch:
     generator: torch.Generator
     """On the device; seeded by (seed, step, slot)."""
     step: int
+    sources: tuple[Source, ...] = ()
+    """Of all clips in order, where the stage matches clips to their sources."""
+
+    @property
+    def tensors(self) -> Iterator[Tensor]:
+        """All of them, wherever they are kept."""
+        yield from (self.high, self.low)
+        for source in self.sources:
+            yield from (source.low, source.is_clean)
 
     def noise(self, shape: Sequence[int]) -> Tensor:
         """Draw standard normal float32 noise."""

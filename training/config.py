@@ -110,6 +110,9 @@ class StageConfig:
     """`gradients`, or `lpips` where its package and weights are."""
     decoder_lr: float = 0.0
     """Of the tiny decoder in the distillation; 0 leaves it as it is."""
+    matched: bool = False
+    """Compare clips that were only reduced with the truth after they were matched to their sources,
+    as the engine does: nothing needs to be learned that the sources show."""
     tf32_steps: int = 0
     """First steps of the decoder's stage that draw in TF32, where the GPU has it: twice as fast,
     and wrong by an eighth of a level in each layer, which the steps after them mend."""

@@ -4,16 +4,18 @@ import math
 from collections.abc import Callable, Generator
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import nullcontext
+from dataclasses import dataclass
 
 import numpy as np
 import torch
 from torch import Tensor
 
-from training.batch import Batch, enlarge_clips
+from training.batch import Batch, Source, enlarge_clips
 from training.config import StageConfig
 from training.cut import STEP_PX, cut_and_turn
 from training.errors import TrainingError
 from training.levels import from_levels
+from training.matching import is_only_reduced
 from training.pairs import PairSource
 
 _IMAGE_FRAMES = 9
@@ -21,6 +23,24 @@ _IMAGE_FRAMES = 9
 
 _NOISE, _NUMBER, _CUT = 2, 3, 4
 """What a generator is for; 0 and 1 are those of `training.data.batches`."""
+
+
+@dataclass(frozen=True)
+class _Part:
+    """Clips of one scale on the device, as levels."""
+
+    high: Tensor
+    low: Tensor
+    scale: int
+
+    def still(self, frames: int) -> "_Part":
+        """Repeat single frames."""
+        high, low = (x.expand(-1, -1, frames, -1, -1) for x in (self.high, self.low))
+        return _Part(high, low, self.scale)
+
+    @property
+    def source(self) -> Source:
+        return Source(self.low, is_only_reduced(self.high, self.low))
 
 
 class Feed:
@@ -59,18 +79,23 @@ class Feed:
         is_image = bool(data.image_every) and step % data.image_every == data.image_every - 1
         if data.pool:
             parts = [self._keep(step, slot, part, is_image=is_image) for part in range(data.mixed)]
-            high, large = (torch.cat(clips) for clips in zip(*parts, strict=True))
         else:
             scale = data.scales[step % len(data.scales)]
             high, low = self._source.pairs(step, slot, scale=scale, is_image=is_image)
-            high, large = self._enlarge(high, low, scale)
+            parts = [_Part(high.to(self._device), low.to(self._device), scale)]
         if is_image:
-            high, large = (x.expand(-1, -1, _IMAGE_FRAMES, -1, -1) for x in (high, large))
+            parts = [part.still(_IMAGE_FRAMES) for part in parts]
         generator = torch.Generator(self._device)
         generator.manual_seed(int(self._random(step, slot, _NOISE).integers(2**63)))
-        return Batch(high, large, generator, step)
+        return Batch(
+            high=torch.cat([from_levels(part.high) for part in parts]),
+            low=torch.cat([enlarge_clips(part.low, part.scale) for part in parts]),
+            generator=generator,
+            step=step,
+            sources=tuple(part.source for part in parts) if self._config.matched else (),
+        )
 
-    def _keep(self, step: int, slot: int, part: int, *, is_image: bool) -> tuple[Tensor, Tensor]:
+    def _keep(self, step: int, slot: int, part: int, *, is_image: bool) -> _Part:
         """Take some clips of a kept batch, turned and cut."""
         data = self._config.data
         number = int(self._random(step, slot, _NUMBER, part).integers(data.pool))
@@ -79,13 +104,9 @@ class Feed:
         random = self._random(step, slot, _CUT, part)
         taken = data.batch // data.mixed
         clips = slice(first := int(random.integers(data.mixed)) * taken, first + taken)
-        parts = data.crop_px, data.crop_frames
-        high, low = cut_and_turn(high[clips], low[clips], *parts, random, self._device)
-        return self._enlarge(high, low, scale)
-
-    def _enlarge(self, high: Tensor, low: Tensor, scale: int) -> tuple[Tensor, Tensor]:
-        """Bring both to the device, in [-1, 1] and of one size."""
-        return from_levels(high.to(self._device)), enlarge_clips(low.to(self._device), scale)
+        shape = data.crop_px, data.crop_frames
+        high, low = cut_and_turn(high[clips], low[clips], *shape, random, self._device)
+        return _Part(high, low, scale)
 
     def _random(self, step: int, slot: int, purpose: int, part: int = 0) -> np.random.Generator:
         return np.random.default_rng([self._config.seed, step, slot, purpose, part])
@@ -103,7 +124,7 @@ class Feed:
                     coming.append(_submit(maker, self.at, step + threads + 1, stream))
                     for batch in batches if stream else []:
                         # Else that stream would take the memory back while it is still read.
-                        for tensor in (batch.high, batch.low):
+                        for tensor in batch.tensors:
                             tensor.record_stream(torch.cuda.current_stream(self._device))
                     yield batches
                     step += 1

@@ -34,6 +34,15 @@ def edge_weights(frames: Tensor) -> Tensor:
     return weights / weights.mean()
 
 
+def compare_changes(result: Tensor, target: Tensor) -> Tensor:
+    """Return the mean absolute difference of the changes from frame to frame.
+
+    What is drawn from several frames at once is more like itself within them than from them to the
+    next: it trembles.
+    """
+    return (result.float().diff(dim=2) - target.float().diff(dim=2)).abs().mean()
+
+
 def mean_square(result: Tensor, target: Tensor) -> Tensor:
     """Return the mean squared difference."""
     return (result.float() - target.float()).square().mean()

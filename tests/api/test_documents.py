@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from api.schemas.jobs import Color, Container
-from flashvsr_core.color import COLOR_FIXES
+from flashvsr_core.color import COLOR_CHOICES
 from flashvsr_core.geometry import SCALES
 from media.containers import WRITABLE_FORMATS
 from tests.api.routes_of import routes_of
@@ -68,7 +68,7 @@ def test_the_page_asks_nobody_else(embedded: World) -> None:
 
 def test_choices_are_those_of_the_engine_and_of_media(document: dict[str, Any]) -> None:
     fields = document["components"]["schemas"]["NewJob"]["properties"]
-    assert set(Color.__args__) == set(COLOR_FIXES)  # type: ignore[attr-defined]
+    assert set(Color.__args__) == set(COLOR_CHOICES)  # type: ignore[attr-defined]
     assert {f".{name}" for name in Container.__args__} <= WRITABLE_FORMATS.keys()  # type: ignore[attr-defined]
     assert fields["scale"]["anyOf"][0]["enum"] == [*SCALES]
 

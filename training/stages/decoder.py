@@ -13,7 +13,15 @@ from training.forward.tiny_decoder import decode_clips
 from training.graphed import Graphed
 from training.held import Copy
 from training.latent_space import LatentSpace
-from training.losses import charbonnier, edge_weights, inside, log_error, psnr_db
+from training.losses import (
+    charbonnier,
+    compare_changes,
+    edge_weights,
+    inside,
+    log_error,
+    psnr_db,
+)
+from training.matching import match_clean
 from training.networks import TINY_DECODER, build_tiny_decoder, find_model, hold_copy
 from training.perceptual import load_perceptual
 from training.position_code import write_code
@@ -70,16 +78,18 @@ class _Decoding(nn.Module):
             clean = self._space.encode(batch.high)
             amount = batch.uniform().sqrt().view(-1, 1, 1, 1, 1)
             latents = (1 - amount) * clean + amount * latents
-        frames, silence = self._draw_frames(batch, latents)
+        drawn, silence = self._draw_frames(batch, latents)
+        frames = match_clean(drawn, batch.sources)
         named = {
             "pixel": charbonnier(frames, batch.high, edge_weights(frames)),
             "log_error": log_error(frames, batch.high, edge_weights(frames)),
             "perceptual": self._perceptual(inside(frames), inside(batch.high)),
+            "change": compare_changes(inside(frames), inside(batch.high)),
             "silence": silence,
         }
         if is_taught and self._config.losses.get("large_decoder"):
             # Of true latents: noise would make the large decoder draw what nobody wants.
-            named["large_decoder"] = charbonnier(frames, self._space.decode(clean))
+            named["large_decoder"] = charbonnier(drawn, self._space.decode(clean))
         terms = weigh(self._config, named)
         return Terms(
             terms.loss,

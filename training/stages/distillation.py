@@ -21,12 +21,14 @@ from training.held import Copy
 from training.latent_space import LatentSpace
 from training.losses import (
     charbonnier,
+    compare_changes,
     edge_weights,
     inside,
     log_error,
     mean_square,
     psnr_db,
 )
+from training.matching import match_clean
 from training.networks import (
     DIT,
     LQ_PROJECTION,
@@ -70,13 +72,15 @@ class _Student(nn.Module):
         truth = self._space.encode(emitted)
         clean = self._clean(batch, batch.noise_like(truth))
         with carrying_frames(clean.device):
-            frames, silence = self.drawing(clean, batch.low[:, :, :-LAG])
+            drawn, silence = self.drawing(clean, batch.low[:, :, :-LAG])
+            frames = match_clean(drawn, batch.sources)
         named = {
             # At pure noise flow matching is the distance of the latents.
             "flow": mean_square(clean, truth),
             "pixel": charbonnier(frames, emitted, edge_weights(frames)),
             "log_error": log_error(frames, emitted, edge_weights(frames)),
             "perceptual": self._perceptual(inside(frames), inside(emitted)),
+            "change": compare_changes(inside(frames), inside(emitted)),
             "silence": silence,
         }
         if config.losses.get("distribution"):
