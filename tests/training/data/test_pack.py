@@ -1,5 +1,6 @@
 """Packing: what gets in, what is refused, what comes out."""
 
+import os
 import shutil
 import subprocess
 import sys
@@ -15,6 +16,8 @@ from training.data.archive import read_archive
 from training.data.errors import DataError, HeldOutError
 from training.data.pack import PackSettings, pack
 from training.data.packed import PackedClips
+
+ROOT = Path(__file__).parents[3]
 
 
 def quietly(_line: str) -> None:
@@ -35,6 +38,31 @@ def test_packed_pictures_look_like_their_sources(packed_set: Path, training_fold
     stored = packed.photographs[0].levels[0][0].movedim(0, -1).numpy()
     assert stored.shape == original.shape
     assert np.abs(stored - original).mean() < 4
+
+
+@pytest.mark.parametrize("width_px", [64, 128])
+def test_a_clip_is_encoded_alike_whatever_memory_held(width_px: int) -> None:
+    script = f"""
+import hashlib
+import numpy as np
+from training.data.encoding import encode_clip
+y, x = np.mgrid[:48, :{width_px}]
+frames = []
+for t in range(17):
+    red = 128 + 60 * np.sin((x + 2 * t) / 9) + 40 * np.cos(y / 7)
+    frames.append(np.stack([red, 100 + 50 * np.sin((y - t) / 5), x * 2.0], axis=-1))
+clip = np.stack(frames).clip(0, 255).astype(np.uint8)
+print(hashlib.sha256(encode_clip(clip, 14)).hexdigest())
+"""
+    made = {
+        subprocess.run(
+            [sys.executable, "-c", script],
+            env=os.environ | {"MALLOC_PERTURB_": perturbed},
+            cwd=ROOT, capture_output=True, text=True, check=True, timeout=60,
+        ).stdout
+        for perturbed in ("0", "37", "170")
+    }  # fmt: skip
+    assert len(made) == 1
 
 
 def test_packing_twice_gives_the_same_bytes(training_folder: Path, tmp_path: Path) -> None:
