@@ -12,7 +12,8 @@ Scale = Annotated[int | None, typer.Option(help="2, 3 or 4.", show_default="4")]
 OutputSize = Annotated[
     str | None, typer.Option("--size", help="Output size instead, as 1920x1080.")
 ]
-Color = Annotated[Literal["auto", "adain", "wavelet", "source", "none"] | None, typer.Option()]
+ColorName = Literal["auto", "adain", "wavelet", "source", "none"]
+Color = Annotated[ColorName | None, typer.Option()]
 Codec = Annotated[Literal["h264", "hevc", "av1"] | None, typer.Option()]
 BitDepth = Annotated[int | None, typer.Option(help="8 or 10.")]
 Crf = Annotated[int | None, typer.Option()]

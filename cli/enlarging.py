@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
+from cli.choices import ColorName
 from cli.errors import UsageError
 from cli.folders import default_weights
 from cli.progress import progress_bar
@@ -25,7 +26,7 @@ class Options:
     scale: int | None = None
     size: str | None = None
     seed: int = 0
-    color: Literal["auto", "adain", "wavelet", "source", "none"] = "auto"
+    color: ColorName = "auto"
     codec: Literal["h264", "hevc", "av1"] | None = None
     bit_depth: int | None = None
     crf: int | None = None

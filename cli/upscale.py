@@ -7,6 +7,7 @@ from typing import Annotated, Literal
 
 import typer
 
+from cli.choices import ColorName
 from cli.enlarging import Enlarger, Machine, Options
 from cli.errors import FAILED, UsageError
 from cli.folders import Weights
@@ -36,7 +37,7 @@ def upscale(
     ] = "auto",
     device: Annotated[str, typer.Option(help="auto, cuda, cuda:N or cpu.")] = "auto",
     color: Annotated[
-        Literal["auto", "adain", "wavelet", "source", "none"],
+        ColorName,
         typer.Option(help="How colours are matched to the source; auto is as suits the weights."),
     ] = "auto",
     codec: Annotated[

@@ -27,7 +27,9 @@ class Choices(BaseModel):
     width_px: int | None = Field(default=None, ge=16, le=16_384)
     height_px: int | None = Field(default=None, ge=16, le=16_384)
     seed: int | None = Field(default=None, ge=0, le=2**63 - 1)
-    color: Color | None = Field(default=None, description="How colours are matched to the source.")
+    color: Color | None = Field(
+        default=None, description="How colours are matched to the source; `auto` suits the weights."
+    )
     sparse_ratio: float | None = Field(default=None, ge=0.5, le=8, allow_inf_nan=False)
     local_range: int | None = Field(default=None, ge=1, le=63)
     tile_px: int | None = Field(default=None, ge=128, le=16_384, multiple_of=128)

@@ -48,6 +48,11 @@ class Batch:
         """Draw standard normal float32 noise of the same shape."""
         return self.noise(reference.shape)
 
+    def noise_for_latents(self, channels: int, frames: int | None = None) -> Tensor:
+        """Draw noise of the latents' shape, of as many frames as the clips have or fewer."""
+        B, _, T, H, W = self.high.shape
+        return self.noise((B, channels, ((frames or T) + 3) // 4, H // 8, W // 8))
+
     def uniform(self) -> Tensor:
         """Draw one number in [0, 1) for every clip, (B,)."""
         return torch.rand(len(self.high), generator=self.generator, device=self.high.device)

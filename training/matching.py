@@ -9,7 +9,7 @@ from flashvsr_core.back_projection import add_missing, resize
 from training.batch import Source
 
 _SAME_LEVELS = 0.6
-"""Mean difference of 8-bit levels; rounding before and after the reduction makes 0.3."""
+"""Mean difference of 8-bit levels; rounding before and after the reduction makes 0.27."""
 _EDGE_PX = 2
 """Of the low-quality frames: what a part that was cut out lacks its surroundings for."""
 

@@ -77,7 +77,10 @@ class NewJob(BaseModel):
     width_px: int | None = Field(default=None, ge=16, le=16_384)
     height_px: int | None = Field(default=None, ge=16, le=16_384)
     seed: int = Field(default=0, ge=0, le=2**63 - 1, description="Same seed, same result.")
-    color: Color = Field(default="auto", description="How colours are matched to the source.")
+    color: Color = Field(
+        default="auto",
+        description="How colours are matched to the source; `auto` suits the weights.",
+    )
     sparse_ratio: float | None = Field(default=None, ge=0.5, le=8, allow_inf_nan=False)
     local_range: int | None = Field(default=None, ge=1, le=63)
     tile_px: int | None = Field(default=None, ge=128, le=16_384, multiple_of=128)

@@ -55,7 +55,7 @@ class _Decoding(nn.Module):
 
     def record(self, batch: Batch) -> None:
         """Have the drawing recorded, on a batch that is not learned from."""
-        latents = _draw_latents(without_its_noise(batch), self._channels)
+        latents = without_its_noise(batch).noise_for_latents(self._channels)
         for exact in {False, True} if self._config.tf32_steps else {True}:
             with carrying_frames(latents.device, exact=exact):
                 self._drawing(exact).record(write_code(latents), batch.low)
@@ -73,7 +73,7 @@ class _Decoding(nn.Module):
         is_taught = (batch.step + 1) % _TEACH_EVERY == 0
         # What the one-step model will give is not exact: noise of a random size, clip by clip, and
         # often nothing else, teaches the decoder to weigh the latents against the low quality.
-        latents = _draw_latents(batch, self._channels)
+        latents = batch.noise_for_latents(self._channels)
         if is_taught:
             clean = self._space.encode(batch.high)
             amount = batch.uniform().sqrt().view(-1, 1, 1, 1, 1)
@@ -99,12 +99,6 @@ class _Decoding(nn.Module):
                 "psnr_db_bicubic": psnr_db(inside(batch.low), inside(batch.high)),
             },
         )
-
-
-def _draw_latents(batch: Batch, channels: int) -> Tensor:
-    """Return noise in place of a batch's latents."""
-    B, _, T, H, W = batch.high.shape
-    return batch.noise((B, channels, (T + 3) // 4, H // 8, W // 8))
 
 
 class DecoderStage:
@@ -139,7 +133,7 @@ class DecoderStage:
     @torch.no_grad()
     def _look(self, batch: Batch) -> None:
         assert self._whitened
-        latents = _draw_latents(without_its_noise(batch), self._channels)
+        latents = without_its_noise(batch).noise_for_latents(self._channels)
         watched = self._whitened.whitening.watched
         with carrying_frames(latents.device):
             decode_clips(self._decoder, write_code(latents), batch.low, watched)

@@ -106,7 +106,8 @@ class _Student(nn.Module):
         """Draw a batch that is not learned from, its convolutions computed by `convolved`."""
         batch = without_its_noise(batch)
         emitted = batch.low[:, :, :-LAG]
-        clean = self._clean(batch, batch.noise_like(self._space.encode(emitted)))
+        noise = batch.noise_for_latents(self.dit.config.latent_channels, emitted.shape[2])
+        clean = self._clean(batch, noise)
         with carrying_frames(clean.device):
             decode_clips(self._decoder, clean, emitted, convolved)
 
