@@ -33,22 +33,30 @@ def is_only_reduced(high: Tensor, low: Tensor) -> Tensor:
     return is_same.float()
 
 
-def match_clean(frames: Tensor, sources: Sequence[Source]) -> Tensor:
+def match_clean(frames: Tensor, sources: Sequence[Source]) -> tuple[Tensor, Tensor]:
     """Give results what is missing of their sources, where these were only reduced.
 
     Args:
         frames: (B, 3, T, H, W) in about [-1, 1].
         sources: of all clips in order, at least T frames each; none leaves frames as they are.
 
+    Returns:
+        The matched frames, and the mean over clips of how much was missing: the engine matches
+        nothing that is far from its source, so results must come near it by themselves.
+
     """
+    missing = frames.new_zeros((), dtype=torch.float32)
     if not sources:
-        return frames
+        return frames, missing
     T = frames.shape[2]
     matched = []
     for clips, source in zip(frames.split([len(s.low) for s in sources]), sources, strict=True):
         low = source.low[:, :, :T].movedim(2, 1).flatten(0, 1).float() * (2 / 255) - 1
         shares = source.is_clean.repeat_interleave(T)
         planes = clips.movedim(2, 1).flatten(0, 1)
-        given = add_missing(planes, low, resize(planes, low), shares)
+        reduced = resize(planes, low)
+        given = add_missing(planes, low, reduced, shares)
         matched.append(given.unflatten(0, (len(clips), T)).movedim(2, 1))
-    return torch.cat(matched)
+        distances = (low - reduced).abs().flatten(1).mean(dim=1)
+        missing = missing + (distances * shares).sum() / (len(frames) * T)
+    return torch.cat(matched), missing

@@ -57,7 +57,7 @@ def test_clean_clips_are_matched_as_the_engine_does_it_and_others_left_alone() -
     ]
     clean = torch.tensor([1.0, 0.0, 0.0, 1.0, 1.0, 0.0])
     sources = [Source(lows[0], clean[:2]), Source(lows[1], clean[2:])]
-    matched = match_clean(frames[:, :, :3], sources)
+    matched, _missing = match_clean(frames[:, :, :3], sources)
     for index, low in enumerate([*lows[0], *lows[1]]):
         if clean[index]:
             expected = BackProjection()(frames[index], low.movedim(0, -1))
@@ -67,13 +67,26 @@ def test_clean_clips_are_matched_as_the_engine_does_it_and_others_left_alone() -
             assert torch.allclose(matched[index], frames[index, :, :3], atol=1e-6)
 
 
+def test_only_clean_clips_are_told_how_far_they_are_from_their_sources() -> None:
+    torch.manual_seed(0)
+    high = pictures(2)
+    source = Source(to_levels(reduced(high, 2)), torch.tensor([1.0, 0.0]))
+    _matched, near = match_clean(high, [source])
+    off = high.clone()
+    off[1] += 0.5
+    assert torch.equal(match_clean(off, [source])[1], near)
+    off[0] += 0.25
+    # One of two clips is off, by a quarter.
+    assert match_clean(off, [source])[1] == pytest.approx(0.125, abs=0.01)
+
+
 def test_no_gradient_reaches_what_the_source_shows() -> None:
     torch.manual_seed(0)
     high = pictures(2)
     source = Source(to_levels(reduced(high, 2)), torch.tensor([1.0, 0.0]))
     frames = high.clone().requires_grad_()
     # What is asked for is a change of brightness, which a source settles.
-    match_clean(frames, [source]).sum(dim=(1, 2, 3, 4)).sum().backward()
+    match_clean(frames, [source])[0].sum().backward()
     assert frames.grad is not None
     clean, damaged = frames.grad.abs().mean(dim=(1, 2, 3, 4))
     assert clean < 0.1 * damaged

@@ -37,7 +37,8 @@ class Item:
         """Its name in a gathered folder: unique, and prefixed where it is held out."""
         path = PurePosixPath(self.member)
         # KDE names every picture by its size and the folder above by its title.
-        stem = path.parts[-4] if path.parent.name == "images" else path.stem
+        is_titled = path.parts[-3:-1] == ("contents", "images")
+        stem = path.parts[-4] if is_titled else path.stem
         name = f"{stem}{path.suffix}".lower()
         return f"{HELD_OUT_PREFIX}-{name}" if self.is_held_out else name
 

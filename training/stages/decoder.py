@@ -79,12 +79,13 @@ class _Decoding(nn.Module):
             amount = batch.uniform().sqrt().view(-1, 1, 1, 1, 1)
             latents = (1 - amount) * clean + amount * latents
         drawn, silence = self._draw_frames(batch, latents)
-        frames = match_clean(drawn, batch.sources)
+        frames, missing = match_clean(drawn, batch.sources)
         named = {
             "pixel": charbonnier(frames, batch.high, edge_weights(frames)),
             "log_error": log_error(frames, batch.high, edge_weights(frames)),
             "perceptual": self._perceptual(inside(frames), inside(batch.high)),
             "change": compare_changes(inside(frames), inside(batch.high)),
+            "missing": missing,
             "silence": silence,
         }
         if is_taught and self._config.losses.get("large_decoder"):

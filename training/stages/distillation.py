@@ -73,7 +73,7 @@ class _Student(nn.Module):
         clean = self._clean(batch, batch.noise_like(truth))
         with carrying_frames(clean.device):
             drawn, silence = self.drawing(clean, batch.low[:, :, :-LAG])
-            frames = match_clean(drawn, batch.sources)
+            frames, missing = match_clean(drawn, batch.sources)
         named = {
             # At pure noise flow matching is the distance of the latents.
             "flow": mean_square(clean, truth),
@@ -81,6 +81,7 @@ class _Student(nn.Module):
             "log_error": log_error(frames, emitted, edge_weights(frames)),
             "perceptual": self._perceptual(inside(frames), inside(emitted)),
             "change": compare_changes(inside(frames), inside(emitted)),
+            "missing": missing,
             "silence": silence,
         }
         if config.losses.get("distribution"):
