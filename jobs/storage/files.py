@@ -2,6 +2,7 @@
 
 import errno
 import hashlib
+import os
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -67,6 +68,17 @@ def move(source: Path, target: Path) -> None:
             continue
         return
     raise FileNotFoundError(target)
+
+
+def files_below(folder: Path) -> list[Path]:
+    """Return all files of a tree, sorted; what is removed meanwhile is left out."""
+
+    def refuse(error: OSError) -> None:
+        if not isinstance(error, FileNotFoundError):
+            raise error
+
+    walk = os.walk(folder, onerror=refuse)
+    return sorted(Path(base, name) for base, _, names in walk for name in names)
 
 
 def remove_empty_folders(folder: Path, root: Path) -> None:

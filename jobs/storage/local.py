@@ -21,6 +21,7 @@ from jobs.storage.files import (
     chunks_of,
     copy,
     exactly,
+    files_below,
     move,
     remove_empty_folders,
     translated,
@@ -118,26 +119,28 @@ class LocalStorage(Storage):
     def head(self, key: str) -> ObjectFacts | None:
         """See `Storage.head`."""
         path = self.path_of(key)
-        with translated(key):
-            return _facts(key, path) if path.is_file() else None
+        try:
+            with translated(key):
+                return _facts(key, path) if path.is_file() else None
+        except ObjectNotFoundError:
+            # Removed between the two looks.
+            return None
 
     def list(self, prefix: str) -> Iterator[ObjectFacts]:
         """See `Storage.list`."""
         # Only the folder that the prefix leads into, not the whole tree.
         start = self._objects / prefix.rpartition("/")[0]
         with translated(prefix):
-            paths = sorted(path for path in start.rglob("*") if path.is_file())
+            paths = files_below(start)
         for path in paths:
             key = path.relative_to(self._objects).as_posix()
-            if key.startswith(prefix):
-                yield _facts(key, path)
+            if key.startswith(prefix) and (facts := self.head(key)):
+                yield facts
 
     def list_unfinished(self, prefix: str) -> Iterator[str]:
         """See `Storage.list_unfinished`."""
-        for note in sorted(self._parts.glob("*/key")):
-            key = note.read_text()
-            if key.startswith(prefix):
-                yield key
+        for _, key in self._unfinished(prefix):
+            yield key
 
     def delete(self, prefix: str) -> int:
         """See `Storage.delete`."""
@@ -148,10 +151,20 @@ class LocalStorage(Storage):
                 path.unlink(missing_ok=True)
                 count += 1
                 remove_empty_folders(path.parent, self._objects)
-            for note in self._parts.glob("*/key"):
-                if note.read_text().startswith(prefix):
-                    shutil.rmtree(note.parent, ignore_errors=True)
+            for folder, _ in self._unfinished(prefix):
+                shutil.rmtree(folder, ignore_errors=True)
         return count
+
+    def _unfinished(self, prefix: str) -> Iterator[tuple[Path, str]]:
+        """Yield the folder and the key of every upload that was begun."""
+        for note in sorted(self._parts.glob("*/key")):
+            try:
+                key = note.read_text()
+            except FileNotFoundError:
+                # Finished or given up meanwhile.
+                continue
+            if key.startswith(prefix):
+                yield note.parent, key
 
     def sign_get(
         self,

@@ -2,7 +2,9 @@
 
 import hashlib
 import os
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from threading import Event
 
 import pytest
 
@@ -91,6 +93,26 @@ def test_lists_and_removals_go_by_prefix(storage: Storage, tmp_path: Path) -> No
     assert storage.delete("results/j1/") == 2
     assert storage.delete("results/j1/") == 0
     assert [facts.key for facts in storage.list("")] == keys[2:]
+
+
+def test_lists_hold_while_objects_come_and_go(storage: Storage, tmp_path: Path) -> None:
+    source = file_of(tmp_path, 10)
+    storage.put("results/stays/out.mp4", source, content_type=VIDEO)
+    done = Event()
+
+    def come_and_go() -> None:
+        while not done.is_set():
+            storage.put("results/j/1/out.mp4", source, content_type=VIDEO)
+            storage.delete("results/j/")
+
+    with ThreadPoolExecutor(1) as pool:
+        other = pool.submit(come_and_go)
+        try:
+            for _ in range(100):
+                assert "results/stays/out.mp4" in {f.key for f in storage.list("results/")}
+        finally:
+            done.set()
+        other.result()
 
 
 def test_an_upload_that_is_stopped_leaves_nothing(storage: Storage, tmp_path: Path) -> None:
