@@ -43,6 +43,30 @@ def compare_changes(result: Tensor, target: Tensor) -> Tensor:
     return (result.float().diff(dim=2) - target.float().diff(dim=2)).abs().mean()
 
 
+def compare_rhythm(result: Tensor, target: Tensor) -> Tensor:
+    """Return how unevenly changes from frame to frame differ from the truth's, mean over clips.
+
+    Frames that are drawn from one latent, or from one feature, are more like each other than like
+    the next ones. What is compared is each step's size, as a logarithm, beside the truth's step; a
+    result that changes less, but always by the same share, costs nothing.
+
+    Args:
+        result: (B, C, T, H, W) in about [-1, 1]; fewer than three frames have no rhythm.
+        target: the same.
+
+    """
+    if result.shape[2] < 3:
+        return result.new_zeros((), dtype=torch.float32)
+    made, true = (_step_sizes(frames) for frames in (result, target))
+    return (made.log() - true.log()).var(dim=1).mean()
+
+
+def _step_sizes(frames: Tensor) -> Tensor:
+    """Return how much each frame differs from the one before it, (B, T - 1)."""
+    # A still clip has no rhythm: half a level of 255 counts as nothing.
+    return frames.float().diff(dim=2).abs().mean(dim=(1, 3, 4)) + 0.5 * 2 / 255
+
+
 def mean_square(result: Tensor, target: Tensor) -> Tensor:
     """Return the mean squared difference."""
     return (result.float() - target.float()).square().mean()

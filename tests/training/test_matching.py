@@ -51,7 +51,7 @@ def test_clean_reductions_are_told_from_damage(scale: int) -> None:
 def test_clean_clips_are_matched_as_the_engine_does_it_and_others_left_alone() -> None:
     torch.manual_seed(0)
     high = pictures(6)
-    frames = high + 0.004
+    frames = high + 0.0015
     lows = [
         to_levels(reduced(high[clips], scale)) for clips, scale in ((slice(2), 2), (slice(2, 6), 4))
     ]
@@ -61,7 +61,7 @@ def test_clean_clips_are_matched_as_the_engine_does_it_and_others_left_alone() -
     for index, low in enumerate([*lows[0], *lows[1]]):
         if clean[index]:
             expected = BackProjection()(frames[index], low.movedim(0, -1))
-            assert not torch.allclose(expected[:, :3], frames[index, :, :3], atol=1e-3)
+            assert not torch.allclose(expected[:, :3], frames[index, :, :3], atol=5e-4)
             assert torch.allclose(matched[index], expected[:, :3], atol=1e-6)
         else:
             assert torch.allclose(matched[index], frames[index, :, :3], atol=1e-6)

@@ -18,7 +18,7 @@ from training.checkpoint import find_checkpoint, load_checkpoint, piece_of
 from training.errors import TrainingError
 from training.export import export_weights
 from training.log import read_log
-from training.plot import plot_logs
+from training.plot import curves_of, plot_logs
 from training.trainer import RunLimits, Trainer
 
 PIPELINES: tuple[Pipeline, ...] = get_args(Pipeline)
@@ -138,4 +138,23 @@ def test_the_plot_shows_every_stage(toy_runs: Path, tmp_path: Path) -> None:
     pytest.importorskip("matplotlib")
     plot_logs(toy_runs, tmp_path / "losses.svg")
     drawn = (tmp_path / "losses.svg").read_text()
-    assert drawn.count('id="axes_') == len(STEPS)
+    curves = {stage: curves_of(read_log(toy_runs / stage / "log.jsonl")) for stage in STEPS}
+    assert drawn.count('id="axes_') == sum(len(panels) for panels in curves.values())
+    for stage, panels in curves.items():
+        assert f">{stage.replace('_', ' ')}, by steps<" in drawn
+        assert all(f">{name.replace('_', ' ')}<" in drawn for name in panels)
+
+
+def test_curves_are_smooth_and_tell_losses_and_gains() -> None:
+    lines = [
+        {"step": 20 * i, "minutes": 0.1, "rate": 1.0, "x_gradient": 9.0, "pixel": float(i % 2),
+         "loss": 1.0, "psnr_db": 30.0 + i, "psnr_db_bicubic": 30.0}
+        for i in range(1, 1001)
+    ]  # fmt: skip
+    curves = curves_of([*lines, {"step": 20020, "late": 2.0}])
+    assert list(curves) == ["loss", "late", "pixel", "dB above bicubic"]
+    steps, values = curves["pixel"]
+    assert 200 <= len(steps) <= 250
+    assert (steps[-1], curves["late"]) == (20000, ([20020], [2.0]))
+    assert all(abs(value - 0.5) < 0.05 for value in values[10:])
+    assert curves["dB above bicubic"][1][-1] == pytest.approx(1000 - 9.5)

@@ -26,8 +26,10 @@ def gather(
     from training.data.gather import gather as run
     from training.data.render import render_held_out
 
-    run(folder, read_catalogue(), _say)
-    render_held_out(folder / "heldout", _say)
+    items = read_catalogue()
+    run(folder, items, _say)
+    for name in sorted({item.folder for item in items if item.is_held_out}):
+        render_held_out(folder / name, _say)
 
 
 @app.command()

