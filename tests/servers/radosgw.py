@@ -41,6 +41,8 @@ mon_allow_pool_size_one = true
 osd_pool_default_pg_autoscale_mode = off
 osd_pool_default_pg_num = 4
 osd_crush_chooseleaf_type = 0
+# The disk would give itself another place than the one below, whichever comes first.
+osd_crush_update_on_start = false
 rgw_rados_pool_pg_num_min = 4
 # For addresses of webhooks with a password in them, which it takes over TLS only.
 rgw_trust_forwarded_https = true
@@ -118,9 +120,10 @@ class RadosGateway:
         while True:
             try:
                 return self._run("ceph", "osd", "crush", "add", "osd.0", "1", "root=default")
-            except AssertionError:
+            except AssertionError as error:
                 if time.monotonic() > deadline:
-                    raise
+                    said = (self._folder / "output").read_text(errors="replace")[-2000:]
+                    raise AssertionError(f"{error}\nThe servers said:\n{said}") from error
                 time.sleep(0.2)
 
     def _make_user(self, access_key: str, secret: str) -> None:
