@@ -10,7 +10,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-NEAR, FAR = 0.20, 0.25
+NEAR, FAR = 0.60, 0.72
 """Nearer frames are given all that is missing, farther ones nothing; docs/decisions/0066 says where
 it is from."""
 _TIMES = 2
@@ -43,7 +43,8 @@ class BackProjection:
         peak = 255 if frames.dtype == torch.uint8 else 65535
         source = frames.movedim(-1, 1).float().mul_(2 / peak).sub_(1)
         reduced = resize(large, source)
-        shares = self._shares(measure_distance(source, reduced))
+        scale = max(1.0, large.shape[-1] / source.shape[-1])
+        shares = self._shares(measure_distance(source, reduced, scale))
         return add_missing(large, source, reduced, shares).movedim(1, 0)
 
     def _shares(self, distances: Tensor) -> Tensor:
@@ -56,16 +57,18 @@ class BackProjection:
         return torch.stack(shares).clamp(0, 1)
 
 
-def measure_distance(source: Tensor, reduced: Tensor) -> Tensor:
+def measure_distance(source: Tensor, reduced: Tensor, scale: float) -> Tensor:
     """Return how far reduced results are from their source, seen by how much they show.
 
     It is the difference of brightness that a quarter of the places stay below, in 8-bit levels,
     divided by the cube root of the mean detail, in levels too: a model errs the more, the more
-    there was to draw.
+    there was to draw. The scale multiplies it: each place of a reduced result is a mean over
+    scale * scale places, in which errors cancel out; the source's own damage does not.
 
     Args:
         source: (T, 3, H, W), RGB in [-1, 1].
         reduced: the same of the results.
+        scale: how many times wider the results were, at least 1.
 
     Returns:
         (T,).
@@ -75,7 +78,7 @@ def measure_distance(source: Tensor, reduced: Tensor) -> Tensor:
     missing = (_brightness(source) - shown).abs().flatten(1)
     quiet = missing.kthvalue(max(1, missing.shape[1] // 4), dim=1).values
     detail = shown.diff(n=2, dim=-1).diff(n=2, dim=-2).abs().flatten(1).mean(dim=1).nan_to_num()
-    return quiet / detail.clamp(min=_LEAST_DETAIL).pow(1 / 3)
+    return scale * quiet / detail.clamp(min=_LEAST_DETAIL).pow(1 / 3)
 
 
 def _brightness(planes: Tensor) -> Tensor:

@@ -32,9 +32,9 @@ def off(a: Tensor, b: Tensor) -> float:
     return float((a - b).abs().mean() / LEVEL)
 
 
-def distances(reduced_result: Tensor, source: Tensor) -> Tensor:
+def distances(reduced_result: Tensor, source: Tensor, scale: int = 2) -> Tensor:
     """What frames are judged by, (T,)."""
-    return measure_distance(source.movedim(0, 1), reduced_result.movedim(0, 1))
+    return measure_distance(source.movedim(0, 1), reduced_result.movedim(0, 1), scale)
 
 
 @pytest.mark.parametrize("scale", [2, 3, 4])
@@ -44,7 +44,7 @@ def test_a_result_near_its_source_agrees_with_it_when_reduced(scale: int) -> Non
     small = reduced(truth, scale)
     wrong = F.interpolate(torch.randn(6, 3, 12, 12), (96, 96), mode="bicubic").movedim(1, 0)
     result = truth + 1.2 * LEVEL * wrong
-    assert distances(reduced(result, scale), small).max() < NEAR
+    assert distances(reduced(result, scale), small, scale).max() < NEAR
     given = BackProjection()(result, frames_of(small))
     # The source itself is rounded to levels.
     assert off(reduced(given, scale), small) < 0.3 < off(reduced(result, scale), small)
@@ -80,6 +80,21 @@ def test_more_may_be_missing_where_more_is_shown() -> None:
     assert distances(rich[..., :2, :1], rich[..., :2, :1] + 2 * missing).isfinite().all()
 
 
+def test_errors_cancel_out_where_many_places_become_one_but_damage_does_not() -> None:
+    torch.manual_seed(0)
+    truth = pictures(side=192)
+    errors = 3 * LEVEL * torch.randn(truth.shape)
+    erred, damaged = [], []
+    for scale in (2, 4):
+        small = reduced(truth, scale)
+        erred.append(float(distances(reduced(truth + errors, scale), small, scale).mean()))
+        damage = errors[..., : small.shape[-2], : small.shape[-1]]
+        damaged.append(float(distances(small, small + damage, scale).mean()))
+    assert 0.6 < erred[1] / erred[0] < 1.3
+    assert damaged[1] > 1.3 * damaged[0]
+    assert max(erred) < NEAR < FAR < min(damaged)
+
+
 def test_large_errors_in_few_places_are_near() -> None:
     torch.manual_seed(0)
     truth = pictures()
@@ -95,7 +110,7 @@ def test_a_frame_far_off_among_near_ones_changes_little_of_what_is_given() -> No
     small = reduced(truth, 2)
     result = truth + 0.2 * LEVEL
     far = small.clone()
-    far[:, 4] += 0.02 * torch.randn(3, 48, 48)
+    far[:, 4] += 0.03 * torch.randn(3, 48, 48)
     assert distances(reduced(result, 2), far)[4] > FAR
     given = BackProjection()(result, frames_of(far))
     left = ((given - truth).mean(dim=(0, 2, 3)) / LEVEL).abs()
