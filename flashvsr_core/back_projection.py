@@ -15,7 +15,10 @@ NEAR, FAR = 0.60, 0.72
 it is from."""
 _TIMES = 2
 _PACE = 0.2
-"""How much the distance of each new frame counts: what is given must not flicker."""
+"""How much the distance of each new frame counts: what is given must not flicker. The first few
+count alike, since a film may begin with a black frame."""
+_MOST = 1.5 * FAR
+"""A frame that is farther off than this counts as this far, and is soon outweighed."""
 _LUMA = (0.299, 0.587, 0.114)
 _LEAST_DETAIL = 0.1
 """Levels; also of frames too small to have any."""
@@ -27,6 +30,7 @@ class BackProjection:
     def __init__(self) -> None:
         """Begin with the next frame."""
         self._distance: Tensor | None = None
+        self._seen = 0
 
     def __call__(self, result: Tensor, frames: Tensor) -> Tensor:
         """Give results what is missing of their source.
@@ -50,9 +54,10 @@ class BackProjection:
     def _shares(self, distances: Tensor) -> Tensor:
         """Return how near each frame is, (T,): from 0, too far, to 1."""
         shares = []
-        for distance in distances:
+        for distance in distances.clamp(max=_MOST):
+            self._seen += 1
             before = distance if self._distance is None else self._distance
-            self._distance = torch.lerp(before, distance, _PACE)
+            self._distance = torch.lerp(before, distance, max(_PACE, 1 / self._seen))
             shares.append((FAR - self._distance) / (FAR - NEAR))
         return torch.stack(shares).clamp(0, 1)
 

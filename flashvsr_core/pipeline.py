@@ -1,6 +1,7 @@
 """FlashVSR: the loaded model, from which every video gets a stream of its own."""
 
 from collections.abc import Iterable, Iterator
+from functools import partial
 from pathlib import Path
 from typing import Literal
 
@@ -12,6 +13,7 @@ from flashvsr_core.dit.attention import choose_backend
 from flashvsr_core.errors import DeviceUnavailableError
 from flashvsr_core.geometry import Geometry
 from flashvsr_core.network import Network
+from flashvsr_core.scenes import SceneStreams
 from flashvsr_core.settings import StreamSettings
 from flashvsr_core.stream import UpscaleStream
 from flashvsr_core.weights import ModelVersion, WeightsFolder
@@ -79,9 +81,13 @@ class FlashVSR:
             )
         )
 
-    def stream(self, geometry: Geometry, settings: StreamSettings | None = None) -> UpscaleStream:
+    def stream(
+        self, geometry: Geometry, settings: StreamSettings | None = None
+    ) -> UpscaleStream | SceneStreams:
         """Start one video."""
-        return UpscaleStream(self.network, geometry, settings or StreamSettings())
+        chosen = settings or StreamSettings()
+        start = partial(UpscaleStream, self.network, geometry, chosen)
+        return SceneStreams(start) if chosen.restarts_at_cuts else start()
 
     def upscale(
         self,

@@ -23,3 +23,5 @@ class StreamSettings:
     """In place of the ratio that `sparse_ratio` and the frame size give."""
     tile_px: int | None = None
     """Side of the tiles that the picture is worked in, a multiple of 128; None is the whole."""
+    restarts_at_cuts: bool = True
+    """Begin a stream with every scene, so that no frame shows a trace of another scene."""

@@ -49,6 +49,18 @@ def test_borders_are_the_streams() -> None:
     assert chunk_borders(40) == [21, 29, 37]
 
 
+def test_chunks_begin_anew_with_a_scene(panning: Frames) -> None:
+    seams = METRICS["seam_ratio"]
+    film = np.concatenate([panning[:10], 255 - panning[:30, ::-1]])
+    # The second scene's second chunk begins 21 frames after the cut.
+    for border, is_seam in ((31, True), (21, False), (29, False)):
+        stepped = film.astype(np.int16)
+        stepped[border:] += 6
+        broken = np.clip(stepped, 0, 255).astype(np.uint8)
+        assert (seams.measure(broken, film) > 1.2) is is_seam
+        assert (seams.measure(broken, None) > 1.2) is is_seam
+
+
 def test_a_seam_is_seen_and_motion_is_not(panning: Frames) -> None:
     seams = METRICS["seam_ratio"]
     assert seams.measure(panning, panning) == pytest.approx(1.0)

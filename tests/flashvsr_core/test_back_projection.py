@@ -117,6 +117,29 @@ def test_a_frame_far_off_among_near_ones_changes_little_of_what_is_given() -> No
     assert left.max() < 0.07
 
 
+def test_a_frame_that_is_wrong_altogether_is_soon_outweighed() -> None:
+    torch.manual_seed(0)
+    truth = pictures(frames=8)
+    result = truth + 0.2 * LEVEL
+    small = reduced(truth, 2)
+    small[:, 2] = torch.randn(3, 48, 48).mul(0.4).clamp(-0.9, 0.9)
+    assert distances(reduced(result, 2), small)[2] > 5 * FAR
+    given = BackProjection()(result, frames_of(small))
+    left = ((given - truth).mean(dim=(0, 2, 3)) / LEVEL).abs()
+    assert left[3:].max() < 0.07
+
+
+def test_a_damaged_film_that_begins_with_a_black_frame_keeps_what_was_mended() -> None:
+    torch.manual_seed(0)
+    truth = pictures(frames=8)
+    truth[:, 0] = -1
+    noisy = reduced(truth, 2)
+    noisy[:, 1:] += 0.06 * torch.randn(3, 7, 48, 48)
+    assert distances(reduced(truth, 2), noisy)[0] < NEAR
+    given = BackProjection()(truth, frames_of(noisy))
+    assert torch.allclose(given[:, 3:], truth[:, 3:], atol=1e-6)
+
+
 def test_chunks_of_any_size_give_the_same() -> None:
     torch.manual_seed(0)
     truth = pictures(frames=8)
