@@ -3,6 +3,7 @@
 from collections import deque
 from collections.abc import Iterable
 
+import torch
 import torch.nn.functional as F
 from torch import Tensor
 
@@ -65,9 +66,9 @@ def find_cuts(frames: Iterable[Tensor]) -> list[int]:
 def _reduce(frame: Tensor) -> Tensor:
     """Return (3, *_SHOWN) in 8-bit levels."""
     step = max(1, frame.shape[0] // _READ_ROWS)
-    levels = frame[::step, ::step].movedim(-1, 0).float()
-    # uint16 spans 257 times as many levels.
-    return F.adaptive_avg_pool2d(levels, _SHOWN) / (257 if frame.element_size() > 1 else 1)
+    peak = 255 if frame.dtype == torch.uint8 else 65535
+    shown = F.adaptive_avg_pool2d(frame[::step, ::step].movedim(-1, 0).float(), _SHOWN)
+    return shown * (255 / peak)
 
 
 def _is_blank(shown: Tensor) -> bool:

@@ -37,7 +37,7 @@ class SeamRatio:
             for border in chunk_borders(end - first)
         ]
         if not borders:
-            raise MetricUnavailableError("the clip ends before its second chunk")
+            raise MetricUnavailableError("no scene reaches its second chunk")
         change = frame_changes(output) + FLOOR_LEVELS
         if truth is not None:
             change = change / (frame_changes(truth) + FLOOR_LEVELS)

@@ -5,7 +5,9 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from flashvsr_core.cuts import CutDetector, find_cuts
+from evaluation.clips import read_frames
+from flashvsr_core.cuts import find_cuts
+from tests.evaluation.conftest import CARS
 
 
 def picture(seed: int, height: int = 90, width: int = 220) -> Tensor:
@@ -38,7 +40,7 @@ def test_sixteen_bits_have_the_same_cuts_as_eight() -> None:
     assert find_cuts(dark.to(torch.int32).mul(257).to(torch.uint16)) == find_cuts(dark) == []
 
 
-def test_large_frames_are_read_in_part() -> None:
+def test_cuts_of_large_frames_are_found() -> None:
     film = [picture(1, 1080, 1920)] * 10 + [picture(2, 1080, 1920)] * 2
     assert find_cuts(film) == [10]
 
@@ -88,7 +90,7 @@ def test_a_scene_may_follow_a_single_blank_frame(level: int) -> None:
     assert find_cuts((scene(1, 30) * share + blank * (1 - share)).to(torch.uint8)) == []
 
 
-def test_a_detector_sees_frames_one_by_one() -> None:
-    film = torch.cat([scene(1, 12), scene(2, 12)])
-    detector = CutDetector()
-    assert [i for i, frame in enumerate(film) if detector.begins_scene(frame)] == find_cuts(film)
+def test_footage_has_no_cut_but_where_it_is_cut() -> None:
+    cars = torch.from_numpy(read_frames(CARS, None))
+    assert find_cuts(cars) == []
+    assert find_cuts(torch.cat([cars, cars.flip(2)])) == [len(cars)]

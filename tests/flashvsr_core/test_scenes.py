@@ -1,7 +1,5 @@
 """Nothing is carried over a cut, and nothing else changes."""
 
-from pathlib import Path
-
 import pytest
 import torch
 from torch import Tensor
@@ -11,11 +9,6 @@ from flashvsr_core.errors import GeometryError, StreamClosedError
 from tests.flashvsr_core.test_cuts import scene
 
 CARRIED = StreamSettings(restarts_at_cuts=False)
-
-
-@pytest.fixture(scope="module")
-def model(random_weights: Path) -> FlashVSR:
-    return FlashVSR.load(random_weights, device="cpu")
 
 
 @pytest.fixture(scope="module")

@@ -1,5 +1,4 @@
 import dataclasses
-from pathlib import Path
 
 import pytest
 import torch
@@ -14,11 +13,6 @@ from flashvsr_core.region import RegionStream
 from flashvsr_core.schedule import chunk_at
 
 SOURCE = Size(30, 50)
-
-
-@pytest.fixture(scope="module")
-def model(random_weights: Path) -> FlashVSR:
-    return FlashVSR.load(random_weights, device="cpu")
 
 
 @pytest.fixture(scope="module")
